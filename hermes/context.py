@@ -1,0 +1,157 @@
+"""What the host gives to every plugin object: its settings, secrets, state, paths, log, models.
+
+A class or factory that an offer names is called with one `PluginContext`. It is the only way to
+the host; nothing else of the host is public.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias
+
+from hermes.provider import Models
+from hermes.settings import Secret
+
+Scope: TypeAlias = Literal["process", "session", "person"]
+"""Whose value it is."""
+
+
+class Log(Protocol):
+    """A structured logger: an event in plain words, and fields."""
+
+    def debug(self, event: str, **fields: object) -> Any: ...
+    def info(self, event: str, **fields: object) -> Any: ...
+    def warning(self, event: str, **fields: object) -> Any: ...
+    def error(self, event: str, **fields: object) -> Any: ...
+
+
+class Secrets(ABC):
+    """Reads secrets that the plugin's settings declare, and keeps them out of everything shown."""
+
+    @abstractmethod
+    def get(self, secret: Secret) -> str | None:
+        """Give the value, or None where it is not set. From now on `redact` removes it."""
+
+    @abstractmethod
+    def redact(self, text: str) -> str:
+        """Replace every secret read so far in *text* by ``[secret]``."""
+
+
+class Paths(ABC):
+    """Folders of this plugin. Made on first use, for the person only (0700)."""
+
+    home: Path
+    """Hermes's home folder."""
+    data: Path
+    """``data/<plugin>`` in the home: what must last."""
+    cache: Path
+    """``cache/<plugin>`` in the home: what may go at any time."""
+
+
+class State(ABC):
+    """Small values that outlive the process (§4.4): JSON of at most 64 KB.
+
+    Kept per process (*of* empty), session or person, and gone when that is forgotten.
+    """
+
+    @abstractmethod
+    async def get(self, name: str, *, scope: Scope = "process", of: str = "") -> Any:
+        """Give the value, or None."""
+
+    @abstractmethod
+    async def set(
+        self,
+        name: str,
+        value: Any,
+        *,
+        scope: Scope = "process",
+        of: str = "",
+        seconds: float | None = None,
+    ) -> None:
+        """Keep *value* (None removes it), for *seconds* if given. Durable when it returns."""
+
+
+class Children(ABC):
+    """Child processes, so that none outlives its use (§9).
+
+    A child carries a mark in its environment, and so does everything it starts; `kill` finds the
+    whole tree by it, double forks included. Trees of an owner that died are reaped when the next
+    Hermes opens.
+    """
+
+    @abstractmethod
+    def mark(self, env: dict[str, str], *, what: str) -> str:
+        """Add the mark of a new child to *env* and give its token. *what* is shown in lists."""
+
+    @abstractmethod
+    async def kill(self, token: str, *, grace: float = 2.0) -> None:
+        """End everything that carries the mark: SIGTERM, *grace* seconds, SIGKILL."""
+
+    @abstractmethod
+    def alive(self, token: str) -> tuple[int, ...]:
+        """Give the pids that carry the mark."""
+
+    @abstractmethod
+    def forget(self, token: str) -> None:
+        """The child ended by itself and left nothing: drop its record."""
+
+    @abstractmethod
+    def allowlist(self, *more: str) -> dict[str, str]:
+        """Make a child's environment: PATH, HOME, locale, terminal and *more*, never a secret."""
+
+
+class ConfigView(ABC):
+    """Read-only view of the configuration."""
+
+    revision: str
+    """Changes when the configuration does."""
+
+    @abstractmethod
+    def section(self, name: str) -> Any:
+        """Give the validated struct of a section that this plugin (or the kernel) owns.
+
+        Raises PluginError for another plugin's section.
+        """
+
+
+class PluginContext:
+    """The host as one plugin sees it."""
+
+    __slots__ = (
+        "children",
+        "config",
+        "log",
+        "models",
+        "paths",
+        "plugin",
+        "secrets",
+        "settings",
+        "state",
+    )
+
+    def __init__(
+        self,
+        plugin: str,
+        *,
+        settings: Any,
+        config: ConfigView,
+        secrets: Secrets,
+        state: State,
+        paths: Paths,
+        log: Log,
+        models: Models,
+        children: Children,
+    ) -> None:
+        self.plugin = plugin
+        self.settings = settings
+        """The plugin's own section as its validated struct; None where it declared none. A plugin
+        with several sections gets the one named after it."""
+        self.config = config
+        """Every section the plugin owns, and the kernel's."""
+        self.secrets = secrets
+        self.state = state
+        self.paths = paths
+        self.log = log
+        self.models = models
+        self.children = children

@@ -1,0 +1,125 @@
+"""The contract of a messaging platform, and what goes in and out (§5, §6).
+
+A platform only moves bytes: it turns what arrives into `Inbound` and hands it to the inbox, which
+keeps it durably and drops repeats; it sends one `Part` when told to. Access, splitting, retrying and
+bookkeeping are not its business.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import msgspec
+
+from hermes.messages import Image
+from hermes.resource import Resource
+from hermes.session import Account, SessionKey
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that came with a message, already in the cache folder, or one to send."""
+
+    path: str
+    media_type: str
+    name: str = ""
+    voice: bool = False
+
+
+class Inbound(msgspec.Struct, frozen=True):
+    """One message from a person."""
+
+    key: SessionKey
+    id: str
+    """The platform's own id: repeats of it are dropped."""
+    sender: Account
+    text: str
+    images: tuple[Image, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    direct: bool = True
+    """A private chat, or we were addressed by name."""
+    reply_to: str = ""
+    time: int = 0
+    """UTC microseconds, by the platform's clock."""
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """What became of an inbound message."""
+
+    outcome: Literal["admitted", "refused", "command"]
+    notice: str = ""
+    """For the sender of a refused one; empty says nothing."""
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """A reply on its way out."""
+
+    key: SessionKey
+    text: str
+    attachments: tuple[Attachment, ...] = ()
+    final: bool = True
+    """False for a draft that a later one replaces."""
+    reply_to: str = ""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What one send carries. Nothing changes it after this."""
+
+    key: SessionKey
+    text: str = ""
+    attachment: Attachment | None = None
+    markup: str = ""
+    """The platform's own (entities, blocks), as JSON text."""
+    edits: str = ""
+    """Id of an earlier message that this replaces."""
+    token: str = ""
+    """Unique; an idempotency key where the platform takes one."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The platform took a part."""
+
+    id: str
+
+
+class PlatformLimits(msgspec.Struct, frozen=True):
+    """What a message may be."""
+
+    length: int = 4096
+    unit: Literal["utf16", "characters", "bytes"] = "characters"
+    edits: bool = False
+    keyed: bool = False
+    """Takes an idempotency key: a repeated send after a crash is not shown twice."""
+
+
+class Inbox(ABC):
+    """Where a platform puts what arrives."""
+
+    @abstractmethod
+    async def put(self, messages: tuple[Inbound, ...], *, cursor: str = "") -> None:
+        """Keep *messages* and the platform's *cursor* in one commit.
+
+        Confirm them to the platform only after this returned.
+        """
+
+    @abstractmethod
+    async def cursor(self) -> str:
+        """Give the last cursor that was kept."""
+
+
+class Platform(Resource):
+    """A messenger. One object per process and account."""
+
+    limits: PlatformLimits = PlatformLimits()
+
+    @abstractmethod
+    async def run(self, inbox: Inbox) -> None:
+        """Receive until cancelled. Raising means "restart me"; an authentication failure, raised as
+        `Failed`, stops this platform and says so."""
+
+    @abstractmethod
+    async def send(self, part: Part) -> Receipt:
+        """Send one part. Raise `Failed`; a retryable one is tried again in order."""
+
+    async def typing(self, key: SessionKey) -> None:
+        """Show that an answer is being made."""

@@ -1,0 +1,204 @@
+"""The contract of a terminal backend: where commands run and files live (§5.6).
+
+A backend is one object per process; it opens a `Terminal` for each scope (a conversation, a chat, a
+person, or everybody). A terminal that can `run` a command can do everything: file operations have
+defaults over `run`, so that file tools work on every backend. The kernel decides the scope and
+closes what it opened.
+"""
+
+from __future__ import annotations
+
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from hermes.errors import HermesError
+from hermes.resource import Resource
+
+Output: TypeAlias = Callable[[bytes], None]
+"""Takes output as it comes. Never waits."""
+
+
+class TerminalError(HermesError):
+    """The command could not be run, or the file not be read or written: says why."""
+
+
+class TerminalSpec(msgspec.Struct, frozen=True):
+    """What is asked of a terminal when it is opened."""
+
+    scope: str
+    """Unique name of who shares it; safe as a file name."""
+    directory: str = ""
+    """Where it starts; empty means the backend's own default."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Variables to add to the backend's allowlist."""
+
+
+class TerminalState(msgspec.Struct, frozen=True):
+    """Directory and environment between two commands."""
+
+    directory: str
+    snapshot: str = ""
+    """The backend's own handle of the environment."""
+
+
+class CommandResult(msgspec.Struct, frozen=True):
+    """How a command ended."""
+
+    output: bytes
+    """Standard output and error as they came, head and tail only where it was more than asked for."""
+    exit_code: int
+    """124 after a timeout, 130 after an interrupt, as shells and coreutils have it."""
+    state: TerminalState
+    """What the next command would start from."""
+    total: int = 0
+    """Bytes there were."""
+    file: str = ""
+    """Path (in the backend) that holds all of them, where `output` does not."""
+    timed_out: bool = False
+
+
+class FileInfo(msgspec.Struct, frozen=True):
+    """A file as `Terminal.stat` and `Terminal.list` see it."""
+
+    path: str
+    kind: Literal["file", "directory", "other"]
+    size: int = 0
+    modified: float = 0.0
+    """Unix seconds."""
+
+
+class Process(ABC):
+    """A background process of a terminal."""
+
+    id: str
+    command: str
+    started: float
+    """Unix seconds."""
+
+    @property
+    @abstractmethod
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+
+    @abstractmethod
+    async def wait(self, timeout: float | None = None) -> int | None:
+        """Wait until it ends; None when *timeout* seconds pass first."""
+
+    @abstractmethod
+    def output(self, offset: int = 0) -> tuple[bytes, int]:
+        """Give the output from byte *offset* on (what is still kept of it), and the next offset."""
+
+    @abstractmethod
+    async def write(self, data: bytes, *, end: bool = False) -> None:
+        """Write to its standard input; close it when *end*."""
+
+    @abstractmethod
+    async def kill(self) -> None:
+        """End it and everything it started: SIGTERM, two seconds, SIGKILL."""
+
+
+class Terminal(Resource):
+    """Commands and files of one scope. Only `run` must be written."""
+
+    backend: str = ""
+    state: TerminalState
+    """What the next command starts from. `run` does not change it: whoever runs commands in
+    parallel decides which state is kept."""
+
+    @abstractmethod
+    async def run(
+        self,
+        command: str,
+        *,
+        state: TerminalState | None = None,
+        timeout: float = 180.0,
+        stdin: bytes = b"",
+        output: Output | None = None,
+        keep: int = 65_536,
+    ) -> CommandResult:
+        """Run a bash command from *state* (default `self.state`) and wait for it.
+
+        Raise `TerminalError` when it could not run at all: never run it anywhere else. When the
+        task is cancelled or time is out, everything that it started dies. At most about *keep*
+        bytes of output are held in memory and returned; the rest is in `CommandResult.file`.
+        """
+
+    async def start(self, command: str, *, state: TerminalState | None = None) -> Process:
+        """Run a command in the background. Raise `TerminalError` where the backend cannot."""
+        raise TerminalError(f"{self.backend}: no background processes here")
+
+    async def resolve(self, path: str) -> str:
+        """Make *path* absolute, with links followed; it need not exist."""
+        return (await self._checked(f"realpath -m -- {shlex.quote(path)}")).decode().rstrip("\n")
+
+    async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
+        """Read *limit* bytes of a file from byte *offset* on."""
+        quoted = shlex.quote(path)
+        cut = "" if limit is None else f" | head -c {limit}"
+        skip = f"tail -c +{offset + 1} -- {quoted}" if offset else f"cat -- {quoted}"
+        size = (await self.stat(path)).size if limit is None else limit
+        return await self._checked(f"test -r {quoted} && {skip}{cut}", keep=max(size, 1) * 2)
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Write a file whole or not at all, making its folders; an existing one keeps its mode."""
+        quoted = shlex.quote(path)
+        await self._checked(
+            f'set -e; p={quoted}; mkdir -p -- "$(dirname -- "$p")"; t="$p.hermes.$$"; '
+            'if test -e "$p"; then cp -p -- "$p" "$t"; fi; cat > "$t"; mv -f -- "$t" "$p"',
+            stdin=data,
+        )
+
+    async def stat(self, path: str) -> FileInfo:
+        """Describe a file, links followed. Raise `TerminalError` when there is none."""
+        line = await self._checked(f"stat -L -c '%F|%s|%Y' -- {shlex.quote(path)}")
+        return _file_info(path, line.decode("utf-8", "replace").strip())
+
+    async def list(self, path: str) -> tuple[FileInfo, ...]:
+        """List a folder, by name."""
+        quoted = shlex.quote(path)
+        found = await self._checked(
+            f"cd -- {quoted} && find . -mindepth 1 -maxdepth 1 -printf '%y|%s|%T@|%f\\0'",
+            keep=4_194_304,
+        )
+        entries = []
+        for entry in found.decode("utf-8", "replace").split("\0")[:-1]:
+            kind, size, modified, name = entry.split("|", 3)
+            full = f"{path.rstrip('/')}/{name}"
+            word: Literal["file", "directory", "other"] = (
+                "file" if kind == "f" else "directory" if kind == "d" else "other"
+            )
+            entries.append(FileInfo(full, word, int(size), float(modified)))
+        return tuple(sorted(entries, key=lambda entry: entry.path))
+
+    async def _checked(self, command: str, *, stdin: bytes = b"", keep: int = 65_536) -> bytes:
+        result = await self.run(command, stdin=stdin, keep=keep, timeout=60)
+        if result.exit_code != 0:
+            said = result.output.decode("utf-8", "replace").strip().splitlines()
+            raise TerminalError(said[-1] if said else f"exit code {result.exit_code}")
+        return result.output
+
+
+class TerminalBackend(Resource):
+    """Where commands run: this machine, a container, another host. One object per process."""
+
+    isolated: bool = False
+    """Commands cannot reach this machine's files or Hermes's own."""
+
+    @abstractmethod
+    async def terminal(self, spec: TerminalSpec) -> Terminal:
+        """Make the terminal of a scope (the kernel opens and closes it).
+
+        Raise `TerminalError` when it cannot be had; nothing falls back to another backend.
+        """
+
+
+def _file_info(path: str, line: str) -> FileInfo:
+    kind, size, modified = line.rsplit("|", 2)
+    word: Literal["file", "directory", "other"] = (
+        "directory" if kind == "directory" else "file" if "regular" in kind else "other"
+    )
+    return FileInfo(path, word, int(size), float(modified))
