@@ -47,6 +47,8 @@ class Paths(ABC):
     """``data/<plugin>`` in the home: what must last."""
     cache: Path
     """``cache/<plugin>`` in the home: what may go at any time."""
+    outputs: Path
+    """Where the kernel keeps long tool outputs whole: ``output:ID`` is the file ID in it."""
 
 
 class State(ABC):
