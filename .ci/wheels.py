@@ -39,7 +39,7 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, command[:4]))} …\n{done.stdout}")
+        raise RuntimeError(f"{Path(command[0]).name} failed\n{done.stdout}")
     return done.stdout
 
 
@@ -55,7 +55,11 @@ def install(environment: Path, requirement: str, constraints: list[Path]) -> Pat
     python = environment / "bin" / "python"
     run(UV, "venv", "-q", "--python", sys.executable, environment)
     flags = [flag for path in constraints for flag in ("--constraints", path)]
-    run(UV, "pip", "install", "-q", "--python", python, *flags, requirement)
+    command = [UV, "pip", "install", "-q", "--python", python, *flags, requirement]
+    try:  # `make setup` filled uv's cache, and asking the registry again can stall for seconds
+        run(*command, "--offline")
+    except RuntimeError:
+        run(*command)
     return python
 
 
