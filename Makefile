@@ -39,7 +39,7 @@ lint: setup
 	@$(BIN)/ruff format --check
 
 types: setup
-	@$(BIN)/mypy hermes $(wildcard plugins/*/hermes_plugin_* hermes-plugin-*/hermes_plugin_* tests/typing)
+	@$(BIN)/mypy hermes $(wildcard $(MEMBERS:=/hermes_plugin_*) tests/typing)
 
 imports: setup
 	@$(BIN)/python .ci/imports.py

@@ -11,7 +11,8 @@ import pytest
 import hermes
 
 ROOT = Path(__file__).resolve().parent.parent
-PLUGINS = sorted([*ROOT.glob("plugins/hermes-plugin-*"), *ROOT.glob("hermes-plugin-*")])
+FILES = [*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("hermes-plugin-*/pyproject.toml")]
+PLUGINS = sorted(file.parent for file in FILES)
 
 each_plugin = pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
 
