@@ -1,0 +1,1 @@
+"""The policy that decides which tool calls may run, and asks."""

@@ -1,0 +1,1 @@
+"""Talk to Hermes in the terminal."""

@@ -1,0 +1,1 @@
+"""Sessions, models, settings and tools, as `hermes …` and `/…`."""

@@ -1,0 +1,1 @@
+"""SOUL.md, AGENTS.md and personalities in the prompt."""

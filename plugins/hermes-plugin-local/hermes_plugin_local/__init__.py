@@ -1,0 +1,1 @@
+"""A small model in this process: no key, no server to run."""

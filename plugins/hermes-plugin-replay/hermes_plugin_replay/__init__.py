@@ -1,0 +1,1 @@
+"""Record what a model said and play it back."""

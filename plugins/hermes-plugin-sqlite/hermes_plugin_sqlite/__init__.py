@@ -1,0 +1,1 @@
+"""The journal of every conversation in one SQLite file, with full-text search."""

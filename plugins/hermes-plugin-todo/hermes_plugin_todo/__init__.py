@@ -1,0 +1,1 @@
+"""A task list that the model keeps for a conversation."""
