@@ -200,7 +200,8 @@ class Store(Resource):
     async def erase(self, sessions: Sequence[SessionId], why: str) -> int:
         """Forget conversations: payloads, index entries, state, title and bindings go, sequence
         numbers and tombstones (`Erased`) stay. Says how many records were blanked. A conversation
-        with a held lease raises `Conflict`, and then none is forgotten."""
+        with a held lease raises `Conflict`, and then none is forgotten.
+        """
 
     @abstractmethod
     async def stats(self) -> StoreStats:

@@ -28,7 +28,7 @@ def records(db: apsw.Connection, session: SessionId, after: int, limit: int | No
 
 
 def session(db: apsw.Connection, session: SessionId) -> SessionInfo | None:
-    row = db.execute(f"{_INFO} WHERE id = ?", (session,)).fetchone()
+    row = db.execute(f"{_INFO} WHERE id = ? AND erased = 0", (session,)).fetchone()
     return SessionInfo(*row) if row else None
 
 
