@@ -123,6 +123,7 @@ async def test_closing_finishes_what_was_asked(
 ) -> None:
     store = SQLiteStore(context(tmp_path))
     await store.open()
+    assert await store.search("x") == []
     waiting = [asyncio.create_task(store.commit([Append("s", (said("x"),))])) for _ in range(50)]
     await asyncio.sleep(0)
     await store.close()
@@ -136,6 +137,7 @@ async def test_closing_finishes_what_was_asked(
     info = await store.session("s")
     assert isinstance(info, SessionInfo)
     assert info.records == 50
+    assert len(await store.search("x")) == 20
     await store.close()
 
 
