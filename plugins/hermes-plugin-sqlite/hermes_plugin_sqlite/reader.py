@@ -6,7 +6,8 @@ from typing import Any
 
 import apsw
 
-from hermes import Item, Lease, Record, SessionId, SessionInfo, SessionKey, decode
+from hermes import Erased, Item, Lease, Record, SessionId, SessionInfo, SessionKey, decode
+from hermes_plugin_sqlite.changes import ROLE_MASK
 
 _INFO = (
     "SELECT id, title, surface, person, directory, parent, created, updated, head, head, open_turn"
@@ -128,16 +129,14 @@ def damage(db: apsw.Connection) -> list[str]:
         )
     ]
     # A contentless index has no text to compare with; its rows must be those that have a role.
-    for missing, (count, lowest) in {
-        "is not in the index": _compare(
-            db, "SELECT id FROM records WHERE role != ''", "SELECT id FROM words_docsize"
-        ),
-        "is in the index and should not be": _compare(
-            db, "SELECT id FROM words_docsize", "SELECT id FROM records WHERE role != ''"
-        ),
+    wanted = f"SELECT id FROM records WHERE id & {ROLE_MASK} AND kind != '{Erased.kind}'"
+    there = "SELECT id FROM words_docsize"
+    for what, (count, lowest) in {
+        "is not in the index": _compare(db, wanted, there),
+        "is in the index and should not be": _compare(db, there, wanted),
     }.items():
         if count:
-            found.append(f"full-text index: record {lowest} (of {count}) {missing}")
+            found.append(f"full-text index: record {lowest} (of {count}) {what}")
     return found
 
 
