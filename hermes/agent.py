@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -22,7 +22,6 @@ from hermes.messages import Content, Text, ToolUse, Usage, clean
 from hermes.middleware import Next
 from hermes.provider import ModelRequest, ModelResponse, ModelSpec
 from hermes.records import Answer, Resumed, Steered, UserSaid
-from hermes.store import Change
 from hermes.toolbox import Toolbox
 from hermes.transcript import OpenTurn, Transcript
 from hermes.turn import Turn, TurnResult
@@ -52,11 +51,15 @@ class Agent:
         """``provider:name`` that answered last: where the next request starts."""
         self._asked = ""
         self._model = model
+        self.gets_tools = True
+        """The model can call tools."""
         self.steering: list[tuple[str, str]] = []
         """Text and sender of what a person added to the running turn."""
 
-    async def run(self, turn: Turn, take: tuple[Change, ...] = ()) -> TurnResult:
-        """Run *turn* to its end. *take* is committed together with the person's message.
+    async def run(
+        self, turn: Turn, take: Callable[[], Awaitable[None]] | None = None
+    ) -> TurnResult:
+        """Run *turn* to its end. *take* commits the person's message and what must go with it.
 
         The last answer is noted, not committed: whoever called commits it with the turn's end.
         Raises StoreError when the journal cannot be written.
@@ -78,7 +81,7 @@ class Agent:
                 ),
                 turn.input.id,
             )
-        await self.transcript.commit(take)
+        await (take or self.transcript.commit)()
         reach("turn.taken")
         self._choose_route(turn.input.model)
         try:
@@ -125,7 +128,7 @@ class Agent:
             self.route,
             fold.prompt,
             fold.messages,
-            fold.tools,
+            fold.tools if self.gets_tools else (),
             session=turn.input.session.id,
             turn=turn.input.id,
             step=state.steps,
@@ -163,9 +166,11 @@ class Agent:
 
     def _own_ids(self, parts: tuple[Content, ...]) -> tuple[Content, ...]:
         """Give every tool use an id that no other of this conversation has; clean every text."""
-        used = {
-            use.id for message in self.transcript.fold.messages for use in message.tool_uses
-        } if any(isinstance(part, ToolUse) for part in parts) else set()
+        used = (
+            {use.id for message in self.transcript.fold.messages for use in message.tool_uses}
+            if any(isinstance(part, ToolUse) for part in parts)
+            else set()
+        )
         owned: list[Content] = []
         for part in parts:
             if isinstance(part, Text):
@@ -216,7 +221,7 @@ class Agent:
             steps=state.steps,
         )
 
-    async def _until_stopped(self, turn: Turn, work: Coroutine[Any, Any, T] | Any) -> T:
+    async def _until_stopped(self, turn: Turn, work: Awaitable[T]) -> T:
         """Wait for *work*; when the person says stop, cancel it and raise `Stopped`."""
         task: asyncio.Task[T] = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(turn.cancelled.wait())
@@ -271,7 +276,9 @@ class _Running:
         return heard
 
     def out_of_steps(self, model: str) -> TurnResult:
-        said = f"Stopped after {self.steps} steps without an answer. Say what to leave out, or go on."
+        said = (
+            f"Stopped after {self.steps} steps without an answer. Say what to leave out, or go on."
+        )
         return self.failed(Failure("refused", said), model)
 
     def failed(self, failure: Failure, model: str) -> TurnResult:

@@ -97,8 +97,8 @@ def _wrap(point: str, link: Link, inner: Next[Any, Any]) -> Next[Any, Any]:
             if raised:
                 raise raised[-1]
             return await inner(thing)
-        raise Broken(link.plugin, f"middleware {link.name} failed at {point}: {one_line(error)}") from (
-            error
-        )
+        raise Broken(
+            link.plugin, f"middleware {link.name} failed at {point}: {one_line(error)}"
+        ) from (error)
 
     return step

@@ -41,7 +41,9 @@ def boot_id() -> str:
 def new_owner(surface: str) -> str:
     """Make the name of a lease's holder: surface, host, process and a part of its own."""
     pid = os.getpid()
-    return "|".join((surface, os.uname().nodename, boot_id(), str(pid), process_started(pid), new_id()))
+    return "|".join(
+        (surface, os.uname().nodename, boot_id(), str(pid), process_started(pid), new_id())
+    )
 
 
 def is_dead(owner: str) -> bool:

@@ -39,7 +39,11 @@ class ModelCalls(Models):
         if provider not in known:
             said = f"no provider {provider!r} for model {text!r}"
             raise NotFound(f"{said}; write it as PROVIDER:NAME, with one of {', '.join(known)}")
-        return f"{provider}:{name}" if colon and name else f"{provider}:{self._made(provider).default()}"
+        return (
+            f"{provider}:{name}"
+            if colon and name
+            else f"{provider}:{self._made(provider).default()}"
+        )
 
     async def provider(self, name: str) -> Provider:
         """Give an open provider. Raises PluginError or NotFound."""

@@ -99,9 +99,7 @@ class Questions:
         try:
             await transcript.commit((Enqueue(QUEUE, identity, item),))
             reach("question.put")
-            emit(
-                Asked(identity, question.text, question.choices, question.purpose, question.about)
-            )
+            emit(Asked(identity, question.text, question.choices, question.purpose, question.about))
             reply = await self._wait(identity, question.seconds)
         finally:
             self._waiting.pop(identity, None)
@@ -155,7 +153,7 @@ class Questions:
 
 def _identity(session: str, turn: str, question: Question, number: int) -> str:
     """The same question of the same call has the same id in every life of its turn."""
-    what = (session, turn, question.about, question.digest or question.text)
+    what = [session, turn, question.about, question.digest or question.text]
     if not question.about:  # two equal questions that no call tells apart
-        what = (*what, str(number))
+        what.append(str(number))
     return hashlib.sha256("\0".join(what).encode("utf-8", "replace")).hexdigest()[:16]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from typing import Any
 
 from hermes.events import Event, TextChunk, ThinkingChunk, ToolProgress, TurnFinished
 
@@ -16,30 +17,23 @@ class Listener:
     """A queue of one listener. Adjacent chunks merge, so a slow one gets few large ones."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque()
+        self._events: deque[tuple[Any, Event]] = deque()
         self._wake = asyncio.Event()
         self._size = 0
         self._closed = False
 
-    def push(self, event: Event) -> None:
-        """Add an event; usable as `Emit`."""
+    def push(self, event: Event, about: Any = None) -> None:
+        """Add an event; usable as `Emit`. *about* comes out beside it (`pairs`)."""
         if self._closed:
             return
-        if isinstance(event, (TextChunk, ThinkingChunk)):
+        if isinstance(event, (TextChunk, ThinkingChunk, ToolProgress)):
             if self._size + len(event.text) > LAG:
                 return
             self._size += len(event.text)
-            last = self._events[-1] if self._events else None
-            if type(last) is type(event) and isinstance(last, (TextChunk, ThinkingChunk)):
-                if (last.step, last.attempt) == (event.step, event.attempt):
-                    merged = type(event)(last.text + event.text, event.step, event.attempt)
-                    self._events[-1] = merged
-                    return
-        elif isinstance(event, ToolProgress):
-            if self._size + len(event.text) > LAG:
+            if self._events and (merged := _merged(self._events[-1], about, event)) is not None:
+                self._events[-1] = (about, merged)
                 return
-            self._size += len(event.text)
-        self._events.append(event)
+        self._events.append((about, event))
         self._wake.set()
 
     def close(self) -> None:
@@ -47,17 +41,34 @@ class Listener:
         self._closed = True
         self._wake.set()
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
-        """Give events until `TurnFinished`, which is given too, or until closed."""
+    async def pairs(self) -> AsyncIterator[tuple[Any, Event]]:
+        """Give each event with what it is about, until closed."""
         while True:
             while self._events:
-                event = self._events.popleft()
+                about, event = self._events.popleft()
                 if isinstance(event, (TextChunk, ThinkingChunk, ToolProgress)):
                     self._size -= len(event.text)
-                yield event
-                if isinstance(event, TurnFinished):
-                    return
+                yield about, event
             if self._closed:
                 return
             self._wake.clear()
             await self._wake.wait()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Give events until `TurnFinished`, which is given too, or until closed."""
+        async for _, event in self.pairs():
+            yield event
+            if isinstance(event, TurnFinished):
+                return
+
+
+def _merged(last: tuple[Any, Event], about: Any, event: Event) -> Event | None:
+    before = last[1]
+    if last[0] is not about or type(before) is not type(event):
+        return None
+    if isinstance(before, (TextChunk, ThinkingChunk)) and isinstance(
+        event, (TextChunk, ThinkingChunk)
+    ):
+        if (before.step, before.attempt) == (event.step, event.attempt):
+            return type(event)(before.text + event.text, event.step, event.attempt)
+    return None

@@ -166,7 +166,9 @@ class Toolbox:
         if tool is None:
             near = difflib.get_close_matches(use.name, self.tools, 3)
             known = ", ".join(near or sorted(self.tools))
-            return Prepared(use, None, {}, TOGETHER, f"There is no tool {use.name!r}. Known: {known}")
+            return Prepared(
+                use, None, {}, TOGETHER, f"There is no tool {use.name!r}. Known: {known}"
+            )
         try:
             arguments = msgspec.json.decode(use.arguments or "{}")
         except msgspec.DecodeError as error:
@@ -258,9 +260,7 @@ class Toolbox:
         self, turn: Turn, mine: Prepared, index: int, scratch: dict[Any, Any]
     ) -> ToolCall:
         assert mine.tool is not None
-        directory = scratch.setdefault(
-            ("directory", mine.segment), self._directory(self.info)
-        )
+        directory = scratch.setdefault(("directory", mine.segment), self._directory(self.info))
         request = ToolRequest(
             id=mine.use.id,
             tool=mine.use.name,

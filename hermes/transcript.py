@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hermes.messages import Message, Text, ToolOutput, ToolSpec, ToolUse, Usage, clean
+from hermes.messages import Content, Message, Text, ToolOutput, ToolSpec, ToolUse, Usage, clean
 from hermes.records import (
     Answer,
     Body,
@@ -168,7 +168,9 @@ class Fold:
         for place, use in enumerate(self._uses):
             if use.id.rstrip("~") == body.id.rstrip("~") and place not in self._outputs:
                 text = clean(body.text)
-                self._outputs[place] = ToolOutput(use.id, use.name, text, body.is_error, body.images)
+                self._outputs[place] = ToolOutput(
+                    use.id, use.name, text, body.is_error, body.images
+                )
                 break
         if self._uses and len(self._outputs) == len(self._uses):
             self._close_calls()
@@ -230,13 +232,10 @@ class Transcript:
 
     async def refresh(self) -> None:
         """Fold what others appended since."""
-        if self.fold.stale or not self.fold.head:
-            self.fold = fold(await self.store.records(self.session))
-            return
         for record in await self.store.records(self.session, self.fold.head):
             self.fold.add(record)
         if self.fold.stale:
-            await self.refresh()
+            self.fold = fold(await self.store.records(self.session))
 
     def note(self, body: Body, turn: str = "") -> None:
         """Add a record to the next commit."""
@@ -251,24 +250,24 @@ class Transcript:
         """Drop what was noted and not committed."""
         self._pending.clear()
 
-    async def commit(self, changes: Sequence[Change] = ()) -> None:
-        """Make everything noted so far durable, together with *changes*, then fold it.
+    async def commit(self, before: Sequence[Change] = (), after: Sequence[Change] = ()) -> None:
+        """Make everything noted so far durable, between *before* and *after*, then fold it.
 
         A cancelled caller's commit still happens, and is folded. Raises Conflict when another
         process went on with this conversation; what was noted is then dropped, since it followed on
         something that is no longer the end.
         """
-        await asyncio.shield(asyncio.ensure_future(self._commit(changes)))
+        await asyncio.shield(asyncio.ensure_future(self._commit(before, after)))
 
-    async def _commit(self, changes: Sequence[Change]) -> None:
+    async def _commit(self, before: Sequence[Change], after: Sequence[Change]) -> None:
         async with self._writing:
             records, self._pending = tuple(self._pending), []
-            if not records and not changes:
+            if not records and not before and not after:
                 return
             append: tuple[Change, ...] = (
                 (Append(self.session, records, self.fold.head, self.owner),) if records else ()
             )
-            await self.store.commit((*changes, *append))
+            await self.store.commit((*before, *append, *after))
             for record in records:
                 self.fold.add(msgspec.structs.replace(record, seq=self.fold.head + 1))
 
@@ -283,7 +282,7 @@ def _uses(body: Answer) -> bool:
 
 
 def _user_message(body: UserSaid) -> Message:
-    parts = [Text(clean(body.text)), *body.images]
+    parts: list[Content] = [Text(clean(body.text)), *body.images]
     if body.context:
         parts.append(Text(clean(body.context)))
     return Message("user", tuple(parts))
@@ -295,4 +294,3 @@ def _size(message: Message) -> int:
         for value in msgspec.structs.astuple(part):
             total += len(value) if isinstance(value, str) else 0
     return total
-
