@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import click
 
 from hermes.errors import HermesError
-from hermes.session import Role, SessionInfo
+from hermes.session import Authority, Role, SessionInfo
 
 if TYPE_CHECKING:
     from hermes.conversation import Conversation
@@ -61,6 +61,11 @@ class CommandContext(ABC):
     @abstractmethod
     def conversation(self) -> Conversation | None:
         """The same, to act on."""
+
+    @property
+    def authority(self) -> Authority:
+        """What a turn that the command starts may do. A surface that can ask overrides it."""
+        return Authority(self.surface, self.person, self.role)
 
     @abstractmethod
     def reply(self, text: str) -> None:
