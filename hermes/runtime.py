@@ -181,6 +181,17 @@ class Runtime:
         """
         return await self.questions.answer(id, Reply(choice, text, by))
 
+    async def warm(self, model: str = "") -> None:
+        """Open the provider of *model* (the configured one if empty) before it is needed.
+
+        A surface does this while the person types. What goes wrong is said when it is used.
+        """
+        try:
+            name = self.models.resolve(model or self.host.config.section("hermes").model or "local")
+            await self.models.provider(name.partition(":")[0])
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            self.log.debug("provider not warmed", error=one_line(error))
+
     async def provider_models(self) -> dict[str, tuple[ModelInfo, ...]]:
         """List every provider's models; a provider that cannot be asked has none."""
         listed: dict[str, tuple[ModelInfo, ...]] = {}
