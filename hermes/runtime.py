@@ -268,7 +268,9 @@ class Runtime:
         )
 
         async def make() -> Terminal:
-            return await backend.terminal(TerminalSpec(scope, info.directory))
+            terminal = await backend.terminal(TerminalSpec(scope, info.directory))
+            terminal.isolated = backend.isolated
+            return terminal
 
         terminal: Terminal = await self.resources.get(("terminal", scope), make)
         return terminal
