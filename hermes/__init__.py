@@ -23,7 +23,7 @@ _MODULES = {
     "context": "Children ConfigView Log Paths PluginContext Secrets State",
     "platform": "Admission Attachment Inbound Inbox Outgoing Part Platform PlatformLimits Receipt",
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
-    " ToolRequest ToolResult Toolset tool",
+    " ToolRequest ToolResult Toolset ToolsetFamily tool",
     "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError TerminalSpec"
     " TerminalState",
     "memory": "Memory",
@@ -144,6 +144,7 @@ if TYPE_CHECKING:
     from hermes.tools import ToolRequest as ToolRequest
     from hermes.tools import ToolResult as ToolResult
     from hermes.tools import Toolset as Toolset
+    from hermes.tools import ToolsetFamily as ToolsetFamily
     from hermes.tools import tool as tool
     from hermes.terminal import CommandResult as CommandResult
     from hermes.terminal import FileInfo as FileInfo

@@ -132,6 +132,26 @@ class Toolset(Resource):
         return None
 
 
+class ToolsetFamily(Resource):
+    """Toolsets whose names only configuration or the home knows (MCP servers): the target of an
+    ``Offer(…, family=True)`` under `hermes_tools` (§4.1).
+
+    The family and each of its toolsets is opened and closed by an owner task of its own, the family
+    first and last.
+    """
+
+    @abstractmethod
+    def members(self) -> tuple[str, ...]:
+        """Name the toolsets there are, without waiting or connecting."""
+
+    @abstractmethod
+    def toolset(self, name: str) -> Toolset:
+        """Give the toolset of that name: one object per name and process.
+
+        Raise `NotFound`, with the nearest name, for one that is not a member.
+        """
+
+
 class Grant(msgspec.Struct, frozen=True):
     """Permission for exactly one call: given by policy, checked by the gate (§10)."""
 
