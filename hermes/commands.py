@@ -22,9 +22,10 @@ from hermes.errors import HermesError
 from hermes.session import Role, SessionInfo
 
 if TYPE_CHECKING:
+    from hermes.conversation import Conversation
     from hermes.events import Event
     from hermes.plugins import Host
-    from hermes.runtime import Conversation, Runtime
+    from hermes.runtime import Runtime
     from hermes.turn import Question, Reply
 
 Surface: TypeAlias = Literal["cli", "chat"]

@@ -110,6 +110,9 @@ class Tool(msgspec.Struct, frozen=True):
     paths: Callable[[Arguments], tuple[str, ...]] | None = None
     """The files or folders that a call with these arguments touches, and no others. Where it is
     not said, a policy cannot tell inside the workspace from outside."""
+    limit: int = 8_000
+    """Characters of a result that the model gets whole; of a longer one it gets head, tail and the
+    address of the whole."""
     toolset: str = ""
     """Name of the offer it came with. Set by the kernel."""
     plugin: str = ""
@@ -289,6 +292,7 @@ def tool(
     needs: set[Need] | frozenset[Need] = ...,
     lane: Callable[[Arguments], Lane] | Lane = ...,
     paths: Callable[[Arguments], tuple[str, ...]] | None = ...,
+    limit: int = ...,
     name: str = ...,
 ) -> Callable[[Function], Tool]: ...
 def tool(
@@ -299,6 +303,7 @@ def tool(
     needs: set[Need] | frozenset[Need] = EVERY_NEED,  # type: ignore[assignment]
     lane: Callable[[Arguments], Lane] | Lane = ALONE,
     paths: Callable[[Arguments], tuple[str, ...]] | None = None,
+    limit: int = 8_000,
     name: str = "",
 ) -> Tool | Callable[[Function], Tool]:
     """Make a `Tool` of an async function.
@@ -322,6 +327,7 @@ def tool(
             frozenset(needs),
             (lambda arguments: fixed) if fixed is not None else lane,  # type: ignore[arg-type]
             paths,
+            limit,
         )
 
     return make if function is None else make(function)
