@@ -150,12 +150,17 @@ class Fold:
         self._close_calls()
         if not body.parts:
             return
-        parts, seen = [], set()
+        parts: list[Content] = []
+        seen: set[str] = set()
         for part in body.parts:
-            if isinstance(part, ToolUse):
-                while part.id in seen:  # an id used twice in one answer
-                    part = msgspec.structs.replace(part, id=part.id + "~")
-                seen.add(part.id)
+            if isinstance(part, Text):
+                part = Text(clean(part.text))
+            elif isinstance(part, ToolUse):
+                identity = clean(part.id)
+                while identity in seen:  # an id used twice in one answer
+                    identity += "~"
+                seen.add(identity)
+                part = ToolUse(identity, clean(part.name), clean(part.arguments))
             parts.append(part)
         message = Message("assistant", tuple(parts))
         if not message.tool_uses:
