@@ -76,11 +76,15 @@ async def ask(
             screen.line()
             return "", said
         keys = assign(choices)
-        screen.begin("  " + "  ".join(_marked(screen, key, each) for key, each in keys.items()) + " ")
+        screen.begin(
+            "  " + "  ".join(_marked(screen, key, each) for key, each in keys.items()) + " "
+        )
         choice = keys[await keyboard.key("".join(keys))]
     except EOFError:
         choice = DENY
-    screen.finish(screen.style(f"→ {choice}" if screen.symbols.ok == "✓" else f"> {choice}", "bold"))
+    screen.finish(
+        screen.style(f"→ {choice}" if screen.symbols.ok == "✓" else f"> {choice}", "bold")
+    )
     return choice, ""
 
 
@@ -89,7 +93,9 @@ def assign(choices: Sequence[str]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for number, choice in enumerate(choices, 1):
         letters = [letter for letter in choice.lower() if letter.isalnum() and letter.isascii()]
-        free = (letter for letter in [*letters, str(number), *"0123456789xyz"] if letter not in keys)
+        free = (
+            letter for letter in [*letters, str(number), *"0123456789xyz"] if letter not in keys
+        )
         keys[next(free)] = choice
     return keys
 

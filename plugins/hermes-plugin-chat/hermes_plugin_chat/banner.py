@@ -18,19 +18,19 @@ SHOWN = 300
 """Characters of the last message that a recap shows."""
 
 
-async def banner(
-    screen: Screen, runtime: Runtime, here: Conversation, request: Request
-) -> None:
+async def banner(screen: Screen, runtime: Runtime, here: Conversation, request: Request) -> None:
     """Show which model, tools and conversation these are."""
     screen.line()
     model, info, wrong = await _model(runtime, here)
     toolsets = runtime.tools.names(request.toolsets)
     tools = ", ".join(toolsets) if info.tools and toolsets else "no tools"
     title = here.info.title or f"conversation {short(here.info.id)}"
+    dot = screen.symbols.note
     name = screen.style(f"Hermes {__version__}", "bold")
-    screen.begin(f"{name}  {clip(f'{model or "no model"} · {title}', screen.width - 16)}")
+    about = clip(f"{model or 'no model'} {dot} {title}", screen.width - 16)
+    screen.begin(f"{name}  {about}")
     screen.finish("")
-    screen.line(clip(f"{home(here.info.directory)} · {tools}", screen.width - 1), "dim")
+    screen.line(clip(f"{home(here.info.directory)} {dot} {tools}", screen.width - 1), "dim")
     if wrong:
         screen.line(wrong, "red")
     if info.summary:
@@ -55,7 +55,10 @@ async def recap(screen: Screen, here: Conversation) -> None:
     messages = [message for message in await here.messages() if message.text.strip()]
     said = [message for message in messages if message.role == "user"][-1:]
     answered = [message for message in messages if message.role == "assistant"][-1:]
-    for message, mark in [*((m, screen.symbols.prompt) for m in said), *((m, " ") for m in answered)]:
+    for message, mark in [
+        *((m, screen.symbols.prompt) for m in said),
+        *((m, " ") for m in answered),
+    ]:
         screen.line(f"{mark} {clip(message.text[: 4 * SHOWN], SHOWN)}", "dim")
     if said:
         screen.line()

@@ -40,7 +40,7 @@ LEAVING = ("exit", "quit")
 """What people type to leave, without a slash."""
 
 
-class Ended(HermesError):
+class Ended(HermesError):  # noqa: N818 - nothing went wrong
     """A signal ended the chat."""
 
     def __init__(self, number: int) -> None:
@@ -229,8 +229,7 @@ class Chat:
     async def _open_provider(self) -> None:
         """Open the model's provider while the person types; what is wrong shows when it is used."""
         with suppress(HermesError):
-            model = await self.here.model()
-            await self.runtime.models.provider(model.partition(":")[0])
+            await self.runtime.warm(await self.here.model())
             self._slash.names()
 
     # turns ---------------------------------------------------------------------------------------

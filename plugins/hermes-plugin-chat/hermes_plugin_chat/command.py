@@ -7,6 +7,7 @@ needs; each way is imported when it is taken.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -41,7 +42,7 @@ async def chat(context: CommandContext, **given: Any) -> None:
         yolo=given["yolo"],
         steps=given["max_turns"],
         stream=not given["no_stream"],
-        directory=os.getcwd(),
+        directory=str(Path.cwd()),
     )
     oneshot, query = given["oneshot"], given["query"]
     if oneshot is not None and query is not None:

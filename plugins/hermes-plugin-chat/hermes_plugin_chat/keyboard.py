@@ -30,7 +30,7 @@ _NO_KEY = b"\xff" if sys.platform == "darwin" else b"\0"
 """_POSIX_VDISABLE."""
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Ctrl+C was pressed instead of giving a line."""
 
 

@@ -15,7 +15,7 @@ from hermes_plugin_chat.piped import with_input
 from hermes_plugin_chat.request import Request, check_toolsets, conversation
 
 
-class Stopped(HermesError):
+class Stopped(HermesError):  # noqa: N818 - nothing went wrong
     """The person pressed Ctrl+C."""
 
     exit_code = 130

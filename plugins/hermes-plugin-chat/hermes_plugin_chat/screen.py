@@ -122,7 +122,9 @@ def shown(text: str) -> str:
     if text.isascii():
         return text
     return "".join(
-        f"<U+{ord(each):04X}>" if unicodedata.category(each) == "Cf" and each not in JOINERS else each
+        f"<U+{ord(each):04X}>"
+        if unicodedata.category(each) == "Cf" and each not in JOINERS
+        else each
         for each in text
     )
 
