@@ -64,6 +64,7 @@ async def ask(
     screen: Screen, keyboard: Keyboard, text: str, choices: Sequence[str]
 ) -> tuple[str, str]:
     """Put one question; give the choice, or an empty one and the free text."""
+    keyboard.forget()
     screen.line()
     first, *rest = shown(text).splitlines() or [""]
     screen.line(f"? {first}", "bold")

@@ -29,6 +29,7 @@ from hermes_plugin_chat.request import Request, at_terminal, check_toolsets, con
 from hermes_plugin_chat.screen import Screen
 from hermes_plugin_chat.show import Show
 from hermes_plugin_chat.slash import Slash, parse
+from hermes_plugin_chat.stopping import stop
 
 if TYPE_CHECKING:
     from hermes.conversation import Conversation
@@ -66,7 +67,7 @@ async def talk(context: CommandContext, request: Request) -> None:
 
 async def show_once(
     runtime: Runtime, here: Conversation, request: Request, text: str
-) -> TurnFinished | None:
+) -> TurnFinished:
     """Send one message and show its turn; approvals are asked for at a terminal."""
     file = runtime.host.paths.home / "history"
     with Keyboard(file, lambda text: []) if at_terminal() else nullcontext() as keyboard:
@@ -234,16 +235,14 @@ class Chat:
 
     # turns ---------------------------------------------------------------------------------------
 
-    async def show(
-        self, events: AsyncIterator[Event], *, failure: bool = True
-    ) -> TurnFinished | None:
+    async def show(self, events: AsyncIterator[Event], *, failure: bool = True) -> TurnFinished:
         """Show a turn to its end; what is asked meanwhile is answered here.
 
         *failure* False leaves the line of a failed turn to the caller.
         """
         show = Show(self.screen, stream=self._request.stream, failure=failure)
         questions = self._questions()
-        finished: TurnFinished | None = None
+        finished = TurnFinished("failed", "The turn did not end.")
         waiting: list[Event] = []
         self._turns, self._presses = self._turns + 1, 0
         try:
@@ -309,7 +308,7 @@ class Chat:
             self._presses += 1
             if self._presses == 1:
                 self.screen.line(f"{self.screen.symbols.stop} stopping", "dim")
-                self._stopping = asyncio.ensure_future(self.here.stop())
+                stop(self.runtime, self.here.info.id, lambda: self._turns > 0)
             elif self._presses == 2:
                 self.screen.line("still stopping; Ctrl+C again leaves Hermes", "dim")
             else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import locale
 import os
 import queue
 import re
@@ -118,6 +119,7 @@ class Keyboard:
                 self._tell(future, EOFError(str(error)))
                 return
             else:
+                self.quiet()  # at once: Ctrl+C is meant for the turn from here on
                 self._tell(future, line)
 
     def _tell(self, future: asyncio.Future[str], said: str | Exception) -> None:
@@ -140,10 +142,14 @@ class Keyboard:
 
     # keys and answers ----------------------------------------------------------------------------
 
-    async def key(self, wanted: str) -> str:
-        """Wait for one of the keys *wanted*. What was typed before this is dropped."""
-        with self._mode(canonical=False):
+    def forget(self) -> None:
+        """Drop what was typed so far: it is no answer to what is asked next."""
+        with contextlib.suppress(termios.error):
             termios.tcflush(0, termios.TCIFLUSH)
+
+    async def key(self, wanted: str) -> str:
+        """Wait for one of the keys *wanted*."""
+        with self._mode(canonical=False):
             while True:
                 typed = await self._bytes()
                 if not typed:
@@ -157,7 +163,6 @@ class Keyboard:
     async def answer(self) -> str:
         """Read a line as the terminal itself edits it. May be cancelled, unlike `message`."""
         with self._mode(echo=True):
-            termios.tcflush(0, termios.TCIFLUSH)
             typed = await self._bytes()
             if not typed:
                 raise EOFError
@@ -218,3 +223,5 @@ def _valid_locale() -> None:
     """
     if sys.flags.utf8_mode and os.environ.get("LC_ALL", "") in ("C", "POSIX"):
         os.putenv("LC_ALL", "C.UTF-8")
+        with contextlib.suppress(locale.Error):
+            locale.setlocale(locale.LC_CTYPE, "")

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from hermes import CommandContext, HermesError, TurnFinished
 from hermes_plugin_chat.piped import with_input
 from hermes_plugin_chat.request import Request, check_toolsets, conversation
-
-
-class Stopped(HermesError):  # noqa: N818 - nothing went wrong
-    """The person pressed Ctrl+C."""
-
-    exit_code = 130
+from hermes_plugin_chat.stopping import Stopped, stopping
 
 
 async def answer(context: CommandContext, request: Request, prompt: str, usage_file: str) -> None:
@@ -28,7 +19,7 @@ async def answer(context: CommandContext, request: Request, prompt: str, usage_f
     check_toolsets(runtime, request.toolsets)
     here = await conversation(runtime, request)
     finished = TurnFinished("failed", "The turn did not end.")
-    with stopping(lambda: asyncio.ensure_future(here.stop())):
+    with stopping(runtime, here.info.id):
         async for event in here.send(
             text,
             authority=request.authority(can_ask=False),
@@ -50,19 +41,6 @@ def raise_for(finished: TurnFinished) -> None:
         raise Stopped("stopped")
     if finished.status != "ok":
         raise HermesError(finished.reply)
-
-
-@contextmanager
-def stopping(stop: Callable[[], object]) -> Iterator[None]:
-    """Let Ctrl+C stop the turn, so that what it started ends with it."""
-    loop = asyncio.get_running_loop()
-    before = signal.getsignal(signal.SIGINT)
-    loop.add_signal_handler(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)
 
 
 def _write_usage(file: str, finished: TurnFinished) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from hermes import CommandContext, HermesError
+from hermes import CommandContext
 from hermes_plugin_chat.chat import show_once
-from hermes_plugin_chat.oneshot import Stopped
+from hermes_plugin_chat.oneshot import raise_for
 from hermes_plugin_chat.piped import with_input
 from hermes_plugin_chat.request import Request, check_toolsets, conversation
 from hermes_plugin_chat.screen import Screen
@@ -19,8 +19,5 @@ async def answer_shown(context: CommandContext, request: Request, prompt: str) -
     check_toolsets(runtime, request.toolsets)
     here = await conversation(runtime, request)
     finished = await show_once(runtime, here, request, text)
-    if finished is None or finished.status == "cancelled":
-        raise Stopped("stopped")
-    if finished.status != "ok":
-        raise HermesError(finished.reply)
+    raise_for(finished)
     Screen(sys.stderr).line(f"hermes -r {here.info.id} goes on with this conversation", "dim")

@@ -30,7 +30,7 @@ from hermes.testing.servers import serve
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[=>()][0-9A-B]?|[\x00-\x06\x0e\x0f]")
 
-PROBE = '''
+PROBE = """
 from hermes import Offer, hookimpl
 
 @hookimpl
@@ -40,7 +40,7 @@ def hermes_tools():
 @hookimpl
 def hermes_middleware():
     return [Offer("probe", "hermes_plugin_probe.parts:Policy", "Asks for what is not read")]
-'''
+"""
 
 PARTS = '''
 from __future__ import annotations
@@ -55,7 +55,9 @@ async def look(path: str, *, call: ToolCall) -> str:
 @tool(effect=ONCE, needs={"run"})
 async def run(command: str, *, call: ToolCall) -> str:
     """Run a command."""
-    process = await asyncio.create_subprocess_exec("/bin/sh", "-c", "exec " + command)
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", "exec " + command, start_new_session=True
+    )
     try:
         return f"exit code {await process.wait()}"
     finally:
@@ -107,9 +109,7 @@ def probe(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def model(
-    tmp_path: Path, home: Path, keep_child: set[int]
-) -> Iterator[Callable[..., Server]]:
+def model(tmp_path: Path, home: Path, keep_child: set[int]) -> Iterator[Callable[..., Server]]:
     """Give what starts the model: its answers are the fields of `Say` or `Fail`, or strings."""
     running: list[Any] = []
 
@@ -124,7 +124,11 @@ def model(
         command += [word for name, value in options.items() for word in (f"--{name}", value)]
         log = folder / "model.log"
         context = serve(
-            "model", command, folder=folder, ready=lambda: "http" in log.read_text(), kept=keep_child
+            "model",
+            command,
+            folder=folder,
+            ready=lambda: "http" in log.read_text(),
+            kept=keep_child,
         )
         server = context.__enter__()
         running.append(context)
@@ -218,7 +222,7 @@ class Term:
     def send(self, keys: str) -> None:
         os.write(self._fd, keys.encode())
 
-    def expect(self, wanted: str, seconds: float = 20.0) -> str:
+    def expect(self, wanted: str, seconds: float = 40.0) -> str:
         """Wait for *wanted* in what was not yet expected; give what came before it."""
         until = time.monotonic() + seconds
         while True:
@@ -231,7 +235,7 @@ class Term:
             if left <= 0 or not self._read(left):
                 raise AssertionError(f"{wanted!r} did not come; on the screen:\n{self.text}")
 
-    def ends(self, seconds: float = 20.0) -> int:
+    def ends(self, seconds: float = 40.0) -> int:
         """Wait for the end of the program and give its exit status."""
         until = time.monotonic() + seconds
         while self.process.poll() is None:

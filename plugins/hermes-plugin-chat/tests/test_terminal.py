@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,23 @@ def test_ctrl_c_stops_a_turn_within_a_second_and_the_next_message_works(terminal
     term.expect("Here again.")
 
 
+def wait_for(fact: Callable[[], object], seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_ctrl_c_before_the_turn_runs_stops_it_too(terminal, model) -> None:
+    model("Never seen.")
+    term = terminal()
+    term.expect(PROMPT)
+    term.send("quick\r")
+    term.expect("working")
+    term.send("\x03")
+    assert "Never seen." not in term.expect("Stopped.")
+
+
 def sleeping() -> list[str]:
     return [
         entry.name
@@ -121,12 +139,14 @@ def command(entry: Path) -> bytes:
         return b""
 
 
-def test_ctrl_c_stops_an_answer_that_streams_not_and_a_question(terminal, model) -> None:
-    model({"text": "Late.", "delay": 600.0}, call("run", command="true"), "Fine.")
+def test_ctrl_c_stops_a_slow_answer_and_a_question(terminal, model, tmp_path: Path) -> None:
+    slow = {"text": "Late.", "delay": 600.0}
+    model(slow, call("run", command="true"), "Fine.", record=str(tmp_path / "asked"))
     term = terminal()
     term.expect(PROMPT)
     term.send("slow\r")
     term.expect("working")
+    wait_for((tmp_path / "asked").exists)
     term.send("\x03")
     term.expect("Stopped.", seconds=5)
     term.expect(PROMPT)
@@ -249,7 +269,9 @@ def test_characters_survive_an_ascii_locale(terminal, model, locale: dict[str, s
 
 def test_escape_sequences_of_others_are_not_written(terminal, model) -> None:
     evil = "\x1b]52;c;aGFja2Vk\x07\x1b[2Jgone\u009b31m"
-    model({"text": f"{evil} indeed"}, call("run", command="echo \u202e fr- mr\x1b[8m hidden"), "Done.")
+    model(
+        {"text": f"{evil} indeed"}, call("run", command="echo \u202e fr- mr\x1b[8m hidden"), "Done."
+    )
     term = terminal()
     term.expect(PROMPT)
     term.send("hi\r")
