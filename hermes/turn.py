@@ -44,6 +44,8 @@ class TurnInput(msgspec.Struct, frozen=True):
     """Only these; empty means what the configuration enables."""
     sender: str = ""
     source: str = ""
+    retractable: bool = True
+    """Whoever listens can take back text that was shown."""
     parent: str = ""
     """Id of the turn that started this one (a sub-agent's)."""
 

@@ -121,6 +121,7 @@ class Turns:
             model=letter.model,
             listeners=letter.listeners,
             cancelled=letter.cancelled,
+            retractable=letter.retractable,
         )
         return await self._turn(info, again, agent, open_turn.id, resumed=True)
 
@@ -172,6 +173,7 @@ class Turns:
             toolsets=letter.toolsets,
             sender=letter.sender,
             source=letter.source or info.surface,
+            retractable=letter.retractable,
         )
 
     async def _through_chain(
