@@ -7,4 +7,4 @@ from hermes import Offer, hookimpl
 
 @hookimpl
 def hermes_commands() -> list[Offer]:
-    return [Offer("chat", "hermes_plugin_chat.command:chat", "Talk to Hermes")]
+    return [Offer("chat", "hermes_plugin_chat.command:chat", "Talk to Hermes", surfaces=("cli",))]

@@ -6,7 +6,7 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from hermes import Command, Group, HermesError, UsageError
+from hermes import Command, Group, UsageError
 
 if TYPE_CHECKING:
     from hermes.plugins import Host
@@ -35,14 +35,11 @@ class Slash:
         if typed == "?":
             typed = "help"
         if typed in self._host.offers("commands"):
-            found = self._load(typed)
-            if found is not None:
-                return typed, found
-            raise UsageError(f"/{typed} is for the shell: hermes {typed}")
+            return typed, self._load(typed)
         names = self.names()
         fits = [name for name in names if name.startswith(typed)]
-        if len(fits) == 1 and (found := self._load(fits[0])) is not None:
-            return fits[0], found
+        if len(fits) == 1:
+            return fits[0], self._load(fits[0])
         if fits:
             raise UsageError(f"/{typed} could be {', '.join('/' + name for name in fits)}")
         near = difflib.get_close_matches(typed, names, n=1)
@@ -50,12 +47,12 @@ class Slash:
         raise UsageError(f"there is no command /{typed}; {mend}")
 
     def names(self) -> list[str]:
-        """Name the commands of chats, in order. Loads them all, once."""
+        """Name the commands of chats, in order. Imports none."""
         if self._names is None:
             self._names = sorted(
                 name
                 for name, offered in self._host.offers("commands").items()
-                if not offered.hidden and self._loadable(name)
+                if "chat" in offered.offer.surfaces and not offered.offer.hidden
             )
         return self._names
 
@@ -63,12 +60,8 @@ class Slash:
         """Give what *text*, a slash and the beginning of a name, could become."""
         return [f"/{name} " for name in self.names() if name.startswith(text[1:].lower())]
 
-    def _load(self, name: str) -> Command | Group | None:
+    def _load(self, name: str) -> Command | Group:
         command: Command | Group = self._host.create("commands", name)
-        return command if "chat" in command.surfaces else None
-
-    def _loadable(self, name: str) -> bool:
-        try:
-            return self._load(name) is not None
-        except HermesError:  # it is said when somebody asks for it
-            return False
+        if "chat" not in command.surfaces:
+            raise UsageError(f"/{name} is for the shell: hermes {name}")
+        return command
