@@ -163,7 +163,10 @@ class Document:
         if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
             return self._end(key, node.value[-1])
         end = int(node.end_mark.index)
-        if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):  # block text: up to its last line's end
+        if isinstance(node, yaml.ScalarNode) and node.style in (
+            "|",
+            ">",
+        ):  # block text: up to its last line's end
             end = len(self._text[:end].rstrip())
         return max(end, int(key.end_mark.index) + 1) if end == _start(node) else end
 
