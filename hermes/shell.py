@@ -148,13 +148,13 @@ async def _line() -> str:
     try:
         loop.add_reader(sys.stdin, ready.set)
     except NotImplementedError:  # Windows
-        line = await asyncio.to_thread(sys.stdin.readline)
+        line = str(await asyncio.to_thread(sys.stdin.readline))
     else:
         try:
             await ready.wait()
         finally:
             loop.remove_reader(sys.stdin)
-        line = sys.stdin.readline()
+        line = str(sys.stdin.readline())
     if not line:
         raise EOFError
     return line
