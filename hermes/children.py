@@ -40,7 +40,7 @@ def beneath_a_tool() -> bool:
     return bool(os.environ.get(MARK))
 
 
-class ProcessTable(Children):
+class ProcessChildren(Children):
     """The registry of one process. *run* is the home's folder for what lives with processes;
     variables that *secrets* knows are passed to no child.
     """

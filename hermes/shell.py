@@ -236,7 +236,7 @@ async def info(context: CommandContext, name: str, as_json: bool) -> None:
     for line in filter(None, (plugin.reason, f"made for hermes-kernel {plugin.kernel or '(any)'}")):
         context.reply(f"  {line}")
     for offer in plugin.offers:
-        context.reply(f"  {offer.kind} {offer.name}: {offer.offer.summary} ({offer.offer.target})")
+        context.reply(f"  {offer.kind} {offer.name}: {offer.summary} ({offer.target})")
     return None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes.children import MARK, ProcessTable, marked
+from hermes.children import MARK, ProcessChildren, marked
 from hermes.secrets import SecretStore
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -35,8 +35,8 @@ time.sleep(600)
 OWNER = """
 import os, subprocess, sys, time
 from pathlib import Path
-from hermes.children import ProcessTable
-table = ProcessTable(Path(sys.argv[1]))
+from hermes.children import ProcessChildren
+table = ProcessChildren(Path(sys.argv[1]))
 env = dict(os.environ)
 print(table.mark(env, what="a tree"), flush=True)
 subprocess.Popen([sys.executable, "-c", sys.argv[2]], env=env)
@@ -51,7 +51,7 @@ async def until(condition: object, seconds: float = 20) -> None:
         await asyncio.sleep(0.02)
 
 
-def start(table: ProcessTable, *arguments: str) -> tuple[str, subprocess.Popen[bytes]]:
+def start(table: ProcessChildren, *arguments: str) -> tuple[str, subprocess.Popen[bytes]]:
     env = dict(os.environ)
     token = table.mark(env, what="a tree")
     return token, subprocess.Popen([sys.executable, "-c", TREE, *arguments], env=env)
@@ -59,7 +59,7 @@ def start(table: ProcessTable, *arguments: str) -> tuple[str, subprocess.Popen[b
 
 @pytest.mark.parametrize("how", ["polite", "deaf"])
 async def test_killing_a_child_ends_its_whole_tree(tmp_path: Path, how: str) -> None:
-    table = ProcessTable(tmp_path)
+    table = ProcessChildren(tmp_path)
     token, child = start(table, how)
     other, bystander = start(table)
     await until(lambda: len(table.alive(token)) == 3 and len(table.alive(other)) == 3)
@@ -78,7 +78,7 @@ async def test_killing_a_child_ends_its_whole_tree(tmp_path: Path, how: str) -> 
 async def test_the_trees_of_an_owner_that_was_killed_are_reaped_and_no_others(
     tmp_path: Path,
 ) -> None:
-    living = ProcessTable(tmp_path)
+    living = ProcessChildren(tmp_path)
     token, child = start(living)
     dead = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(tmp_path), TREE], stdout=subprocess.PIPE, text=True
@@ -91,13 +91,13 @@ async def test_the_trees_of_an_owner_that_was_killed_are_reaped_and_no_others(
     owner = json.loads(record.read_text())["owner"]
     await until(lambda: len(marked(f"{owner}:")) == 3 and len(living.alive(token)) == 3)
 
-    assert await ProcessTable(tmp_path).reap() == []
+    assert await ProcessChildren(tmp_path).reap() == []
     assert len(marked(f"{owner}:")) == 3
 
     dead.send_signal(signal.SIGKILL)
     dead.wait()
     dead.stdout.close()
-    assert await ProcessTable(tmp_path).reap() == ["a tree"]
+    assert await ProcessChildren(tmp_path).reap() == ["a tree"]
     assert marked(f"{owner}:") == set()
     assert not record.exists()
     assert len(living.alive(token)) == 3
@@ -106,13 +106,13 @@ async def test_the_trees_of_an_owner_that_was_killed_are_reaped_and_no_others(
 
 
 async def test_a_number_that_was_given_to_another_process_is_not_the_owner(tmp_path: Path) -> None:
-    table = ProcessTable(tmp_path)
+    table = ProcessChildren(tmp_path)
     token, child = start(table)
     (file,) = tmp_path.glob("*.json")
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "start": "1"}))
 
-    assert await ProcessTable(tmp_path).reap() == ["a tree"]
+    assert await ProcessChildren(tmp_path).reap() == ["a tree"]
     assert table.alive(token) == ()
     child.wait()
 
@@ -120,23 +120,23 @@ async def test_a_number_that_was_given_to_another_process_is_not_the_owner(tmp_p
 async def test_owners_in_another_container_are_left_alone_and_of_another_boot_forgotten(
     tmp_path: Path,
 ) -> None:
-    table = ProcessTable(tmp_path)
+    table = ProcessChildren(tmp_path)
     table.mark({}, what="x")
     (file,) = tmp_path.glob("*.json")
     record = json.loads(file.read_text())
     file.write_text(json.dumps({**record, "namespace": "pid:[1]", "start": "1"}))
-    assert await ProcessTable(tmp_path).reap() == []
+    assert await ProcessChildren(tmp_path).reap() == []
     assert file.exists()
     file.write_text(json.dumps({**record, "boot": "another"}))
-    assert await ProcessTable(tmp_path).reap() == []
+    assert await ProcessChildren(tmp_path).reap() == []
     assert not file.exists()
     (tmp_path / "children-bad.json").write_text("{")
-    assert await ProcessTable(tmp_path).reap() == []
+    assert await ProcessChildren(tmp_path).reap() == []
 
 
 def test_marks_of_a_hermes_above_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MARK, "above:1")
-    table = ProcessTable(tmp_path)
+    table = ProcessChildren(tmp_path)
     env: dict[str, str] = {}
     token = table.mark(env, what="x")
     assert env[MARK].startswith("above:1,")
@@ -151,7 +151,7 @@ def test_a_child_gets_an_allowlist_and_never_a_secret(
     for name in ("MY_API_KEY", "LC_ALL", "EDITOR", "FROM_FILE", "UNNAMED"):
         monkeypatch.setenv(name, "value")
     (tmp_path / ".env").write_text("FROM_FILE=x\n")
-    table = ProcessTable(tmp_path, SecretStore(tmp_path / ".env"))
+    table = ProcessChildren(tmp_path, SecretStore(tmp_path / ".env"))
     env = table.allowlist("EDITOR", "MY_API_KEY", "FROM_FILE", "NOT_SET")
     assert set(env) & {"MY_API_KEY", "FROM_FILE", "UNNAMED", "NOT_SET"} == set()
     assert {"PATH", "LC_ALL", "EDITOR"} <= set(env)

@@ -318,4 +318,4 @@ def test_order_prints_the_chains_and_check_names_what_cannot_be_loaded(site: Any
 def test_the_list_for_programs_is_json(shell: Any) -> None:
     found = {plugin["name"]: plugin for plugin in json.loads(shell.run("plugins", "--json").stdout)}
     assert found["x"]["state"] == "active"
-    assert found["x"]["offers"][0]["offer"]["name"] == "hello"
+    assert found["x"]["offers"][0]["name"] == "hello"
