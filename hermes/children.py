@@ -27,10 +27,25 @@ from hermes.paths import private
 from hermes.secrets import SecretStore
 
 MARK = "HERMES_CHILD"
-INHERITED = (
-    "PATH HOME USER LOGNAME SHELL LANG LANGUAGE TERM COLORTERM TZ TMPDIR"
-    " SYSTEMROOT COMSPEC PATHEXT TEMP TMP USERPROFILE"
-).split()
+INHERITED = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "TERM",
+    "COLORTERM",
+    "TZ",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "COMSPEC",
+    "PATHEXT",
+    "TEMP",
+    "TMP",
+    "USERPROFILE",
+]
 """What a child gets of our environment, with ``LC_*``."""
 
 
@@ -39,10 +54,12 @@ def beneath_a_tool() -> bool:
     return bool(os.environ.get(MARK))
 
 
-class ProcessChildren(Children):
-    """The registry of one process. *run* is the home's folder for what lives with processes."""
+class ProcessTable(Children):
+    """The registry of one process. *run* is the home's folder for what lives with processes;
+    variables that *secrets* knows are passed to no child.
+    """
 
-    def __init__(self, run: Path, secrets: SecretStore) -> None:
+    def __init__(self, run: Path, secrets: SecretStore | None = None) -> None:
         self._run, self._secrets = run, secrets
         self._owner = random.token_hex(8)
         self._tokens: dict[str, str] = {}
@@ -67,7 +84,7 @@ class ProcessChildren(Children):
             self._record()
 
     def allowlist(self, *more: str) -> dict[str, str]:
-        denied = self._secrets.environment()
+        denied = self._secrets.environment() if self._secrets is not None else frozenset()
         names = [*INHERITED, *(name for name in os.environ if name.startswith("LC_")), *more]
         return {n: os.environ[n] for n in names if n in os.environ and n not in denied}
 

@@ -52,7 +52,7 @@ def run(arguments: "list[str]") -> int:
     from hermes.index import home_folder, open_index  # noqa: PLC0415
 
     home = home_folder()
-    while arguments[:1] == ["--home"] or arguments[:1] and arguments[0].startswith("--home="):
+    while arguments[:1] == ["--home"] or (arguments[:1] and arguments[0].startswith("--home=")):
         _, given, value = arguments.pop(0).partition("=")
         if not given and not arguments:
             return _usage("--home wants a folder")

@@ -58,7 +58,8 @@ class Index:
 
     def offers(self, kind: str) -> dict[str, list[dict[str, Any]]]:
         """Give the offers of one kind by name, each with its plugin: one, or several that are in
-        each other's way because ``plugins.prefer`` does not say which."""
+        each other's way because ``plugins.prefer`` does not say which.
+        """
         found: dict[str, list[dict[str, Any]]] = {}
         for entry in self.active():
             for offer in entry["offers"]:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import msgspec
 
-from hermes.context import Children, Paths, PluginContext, State
+from hermes.context import Children, Log, Paths, PluginContext, State
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.index import SECONDS, Index, open_index
 from hermes.logs import Logs
+from hermes.offers import Offer
 from hermes.paths import HomePaths
 from hermes.provider import Models
 from hermes.schemas import SECRET, nearest
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 CONTRACTS = {
     "providers": "hermes.provider:Provider",
     "platforms": "hermes.platform:Platform",
-    "tools": "hermes.tools:Tool hermes.tools:Toolset",
+    "tools": "hermes.tools:Tool hermes.tools:Toolset hermes.tools:ToolsetFamily",
     "terminals": "hermes.terminal:TerminalBackend",
     "memory": "hermes.memory:Memory",
     "stores": "hermes.store:Store",
@@ -51,12 +52,17 @@ class Offered(msgspec.Struct, frozen=True):
 
     plugin: str
     kind: str
-    name: str
-    target: str
-    summary: str
-    optional: bool = False
-    family: bool = False
-    hidden: bool = False
+    offer: Offer
+
+    @property
+    def name(self) -> str:
+        return self.offer.name
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], plugin: str = "") -> Offered:
+        """Make it from what the index keeps."""
+        offer = Offer(**{k: v for k, v in entry.items() if k not in ("kind", "plugin")})
+        return cls(plugin or entry["plugin"], entry["kind"], offer)
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
@@ -155,7 +161,7 @@ class Host:
                 version=entry["version"],
                 state=self._index.state(entry),  # type: ignore[arg-type]
                 reason=entry["why"],
-                offers=tuple(Offered(plugin=entry["name"], **offer) for offer in entry["offers"]),
+                offers=tuple(Offered.of(offer, entry["name"]) for offer in entry["offers"]),
                 warnings=tuple(entry["warnings"]),
                 kernel=entry["kernel"],
             )
@@ -165,7 +171,7 @@ class Host:
     def offers(self, kind: str) -> dict[str, Offered]:
         """Give what answers to each name of a kind. A name that two plugins claim is left out."""
         several = self._index.offers(kind)
-        return {name: Offered(**found[0]) for name, found in several.items() if len(found) == 1}
+        return {name: Offered.of(found[0]) for name, found in several.items() if len(found) == 1}
 
     def conflicts(self) -> list[str]:
         """Say which names two plugins claim, a line each with the mend."""
@@ -181,7 +187,7 @@ class Host:
         every = self._index.offers(kind)
         found = every.get(name, [])
         if len(found) == 1:
-            return Offered(**found[0])
+            return Offered.of(found[0])
         if found:
             plugins = [each["plugin"] for each in found]
             raise PluginError(" and ".join(plugins), _conflict(kind, name, plugins))
@@ -202,7 +208,7 @@ class Host:
     def load(self, kind: str, name: str) -> Any:
         """Import what an offer names. Raises PluginError or NotFound."""
         offer = self.offered(kind, name)
-        module, _, attribute = offer.target.partition(":")
+        module, _, attribute = offer.offer.target.partition(":")
         with _blaming(offer, "cannot be loaded"):
             loaded = importlib.import_module(module)
         try:
@@ -236,9 +242,9 @@ class Host:
             try:
                 made.append((offer, self.create("middleware", name)))
             except PluginError as error:
-                if not offer.optional:
+                if not offer.offer.optional:
                     raise
-                self.logs.bind(plugin=offer.plugin).warning(str(error))
+                self.log(offer.plugin).warning(str(error))
         return made
 
     def context(self, plugin: str) -> PluginContext:
@@ -256,11 +262,15 @@ class Host:
                 secrets=PluginSecrets(self.secrets, plugin, foreign),
                 state=self._state(plugin),
                 paths=self.plugin_paths(plugin),
-                log=self.logs.bind(plugin=plugin),
+                log=self.log(plugin),
                 models=self._models,
                 children=self._children,
             )
         return self._contexts[plugin]
+
+    def log(self, plugin: str) -> Log:
+        """Give a log whose lines say that they are the plugin's, or a part of the kernel's."""
+        return self.logs.bind(plugin=plugin)
 
     def plugin_paths(self, plugin: str) -> Paths:
         """Give the plugin's own folders."""

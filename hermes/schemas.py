@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 KeyPath = tuple[str, ...]
 SECRET = "secret-reference"
+REFERENCE = re.compile(r"(env|keyring|command):.", re.DOTALL)
 _NAMES = {
     "integer": "a whole number",
     "number": "a number",
@@ -123,7 +124,7 @@ def _check_one(
     elif not _fits(value, schema):
         yield Issue(path, f"expected {_called(schema)}, got {_shown(value)}")
     elif schema.get("format") == SECRET:
-        if not re.match(r"(env|keyring|command):.", value, re.DOTALL):
+        if not REFERENCE.match(value):
             mend = f"`hermes config set {'.'.join(path)}` puts the secret into .env"
             yield Issue(path, f"expected a reference such as env:NAME, not a secret ({mend})")
     elif kind == "object":

@@ -21,8 +21,9 @@ from hermes.plugins import KINDS, Host, PluginInfo
 from hermes.session import OWNER, SessionInfo
 
 if TYPE_CHECKING:
+    from hermes.conversation import Conversation
     from hermes.events import Event
-    from hermes.runtime import Conversation, Runtime
+    from hermes.runtime import Runtime
     from hermes.turn import Question, Reply
 
 
@@ -235,7 +236,7 @@ async def info(context: CommandContext, name: str, as_json: bool) -> None:
     for line in filter(None, (plugin.reason, f"made for hermes-kernel {plugin.kernel or '(any)'}")):
         context.reply(f"  {line}")
     for offer in plugin.offers:
-        context.reply(f"  {offer.kind} {offer.name}: {offer.summary} ({offer.target})")
+        context.reply(f"  {offer.kind} {offer.name}: {offer.offer.summary} ({offer.offer.target})")
     return None
 
 

@@ -519,7 +519,7 @@ async def test_what_memory_recalls_is_recorded_beside_the_message(tmp_path: Path
         await heard(conversation.send("two"))
     assert memory.recorded == ["a", "b"]
     said = [message.text for message in provider.requests[-1].messages]
-    assert said[0] == "one[They like tea.]"
+    assert said[0] == "one\n\n[They like tea.]"
 
 
 async def test_a_slow_memory_does_not_hold_up_the_answer(tmp_path: Path) -> None:
