@@ -51,7 +51,7 @@ async def demo(context: CommandContext) -> None:
 
 @contextmanager
 def a_folder() -> Iterator[str]:
-    """Make a folder for as long as it is used; give its real path, which is what allowances bind."""
+    """Make a folder for as long as it is used; give its real path, as allowances want it."""
     with tempfile.TemporaryDirectory(prefix="hermes-demo-") as folder:
         yield os.path.realpath(folder)
 

@@ -134,9 +134,12 @@ class Player:
         for place, entry in enumerate(entries):
             if entry.count == len(spec.messages) and not self._difference(entry, spec):
                 return place
-        answered = sum(message.role == "assistant" for message in spec.messages)
-        written_by_hand = not any(entry.count for entry in entries)
-        return answered if written_by_hand and answered < len(entries) else 0
+        # Lines written by hand have no count: go on after the answers that were given already.
+        given = [message for message in spec.messages if message.role == "assistant"]
+        for number in range(min(len(given), len(entries)), 0, -1):
+            if all(map(_is_answer, given[-number:], entries)):
+                return number
+        return 0
 
     def _difference(self, entry: Entry, spec: ModelSpec) -> str:
         """Say how the last message is another than the recorded one; empty where it is not."""
@@ -164,6 +167,14 @@ def _told(message: Message) -> list[tuple[str, ...]]:
         (message.role, "", message.text),
         *((message.role, output.name, output.text) for output in outputs),
     ]
+
+
+def _is_answer(message: Message, entry: Entry) -> bool:
+    """Whether *message* is what *entry* answers."""
+    said = entry.response
+    if said is None or said.text != message.text:
+        return False
+    return [use.name for use in said.tool_uses] == [use.name for use in message.tool_uses]
 
 
 def _short(line: tuple[str, ...]) -> str:

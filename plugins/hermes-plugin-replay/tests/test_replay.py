@@ -196,6 +196,15 @@ async def test_another_process_goes_on_where_the_conversation_stands(record, rep
     assert caught.value.failure.kind == "rate_limit"
 
 
+async def test_a_script_goes_on_after_what_it_said_and_begins_in_any_conversation(replay) -> None:
+    talk = Talk(replay().stream, "replay:demo")
+    talk.messages = (user("Hello"), Message("assistant", (Text("Hi."),)))
+    first = await talk.say(user("Go."))
+    assert first.text.startswith("I will plan")
+    talk.ask = replay().stream
+    assert (await talk.say(saw())).tool_uses[0].name == "write_file"
+
+
 async def test_secrets_are_not_in_the_recording(record, replay, file) -> None:
     canary = 'sk-"quoted\\canary'
     calls = (Call("look", json.dumps({"key": "plain-canary"})),)
