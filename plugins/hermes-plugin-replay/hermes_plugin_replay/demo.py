@@ -58,13 +58,13 @@ def a_folder() -> Iterator[str]:
 
 def lines_of(made: Path) -> list[str]:
     """Read what the tools made. Raises HermesError where they made nothing."""
-    try:
-        return made.read_text().split()
-    except OSError:
+    lines = made.read_text().split() if made.is_file() else []
+    if not lines:
         raise HermesError(
             "the demonstration's tools did not do their work: it needs the plugins files, shell,"
             " todo, local-terminal and approvals (hermes plugins), and terminal.backend: local"
-        ) from None
+        )
+    return lines
 
 
 def authority(workspace: str) -> Authority:
@@ -78,16 +78,20 @@ def authority(workspace: str) -> Authority:
 
 async def show(context: CommandContext, events: AsyncIterator[Event]) -> None:
     """Print a turn in lines: what the model says, each tool call and what came of it."""
-    said = ""
+    said, step, started = "", 0, set[str]()
     async for event in events:
         match event:
             case TextChunk(text=text):
-                said += text
-            case ToolStarted(tool=tool, arguments=arguments):
+                said = (said if event.step == step else _say(context, said)) + text
+                step = event.step
+            case ToolStarted(id=id, tool=tool, arguments=arguments):
                 said = _say(context, said)
+                started.add(id)
                 context.reply(f"  → {tool} {_line(arguments)}")
-            case ToolFinished(text=text, is_error=is_error):
-                context.reply(f"  {'✗' if is_error else '✓'} {_line(text)}")
+            case ToolFinished(id=id, tool=tool, text=text, is_error=is_error):
+                said = _say(context, said)
+                which = "" if id in started else f"{tool}: "  # it was not allowed to start
+                context.reply(f"  {'✗' if is_error else '✓'} {which}{_line(text)}")
             case TurnFinished(status=status, reply=reply):
                 if status != "ok":
                     raise HermesError(reply)

@@ -40,16 +40,20 @@ async def test_a_turn_is_shown_in_lines() -> None:
         ToolFinished("1", "terminal", "a\nb\n" + "x" * 200),
         ToolStarted("2", "todo", "{}"),
         ToolFinished("2", "todo", "bad", is_error=True),
-        TextChunk("Done."),
+        TextChunk("Hm.", step=1),
+        ToolFinished("3", "send", "denied", is_error=True),
+        TextChunk("Done.", step=2),
         TurnFinished("ok", "Done."),
     )
     await show(screen, events)
-    said, call, result, _, bad, end = screen.lines
+    said, call, result, _, bad, next_step, denied, end = screen.lines
     assert said == "Hermes (scripted): Let me look."
     assert call == '  → terminal {"command": "ls"}'
     assert result.startswith("  ✓ a b xxx")
     assert len(result) < 110
     assert bad == "  ✗ bad"
+    assert next_step == "Hermes (scripted): Hm."
+    assert denied == "  ✗ send: denied"
     assert end == "Hermes (scripted): Done."
 
 
@@ -69,6 +73,9 @@ def test_it_allows_files_in_its_folder_and_commands_and_no_more() -> None:
 
 
 def test_tools_that_did_nothing_are_told(tmp_path: Path) -> None:
+    with pytest.raises(HermesError, match="local-terminal"):
+        lines_of(tmp_path / "sorted.txt")
+    (tmp_path / "sorted.txt").write_text("\n")
     with pytest.raises(HermesError, match="local-terminal"):
         lines_of(tmp_path / "sorted.txt")
 
