@@ -7,10 +7,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hermes import Provider
+from hermes import Command, Middleware, Provider
 from hermes.testing.answers import Fail, Say
+from hermes.testing.contracts.commands import CommandContract
+from hermes.testing.contracts.middleware import MiddlewareContract
+from hermes.testing.contracts.plugin import PluginContract
 from hermes.testing.contracts.provider import ProviderContract
+from hermes_plugin_replay.demo import demo
 from hermes_plugin_replay.provider import ReplayProvider
+from hermes_plugin_replay.recorder import Recorder
 from hermes_plugin_replay.recording import Entry, to_line
 from hermes_plugin_replay.settings import ReplaySettings
 
@@ -50,3 +55,20 @@ class Counting(ReplayProvider):
         # Answers may have come since; a recording is read once.
         self._players = {p: player for p, player in self._players.items() if player._places}
         return await super().stream(request)
+
+
+class TestPlugin(PluginContract):
+    distribution = "hermes-plugin-replay"
+
+
+class TestRecorder(MiddlewareContract):
+    @pytest.fixture
+    def middleware(self, plugin_context, tmp_path: Path) -> Middleware:
+        settings = ReplaySettings(record=str(tmp_path / "calls.jsonl"))
+        return Recorder(plugin_context("replay", settings=settings))
+
+
+class TestDemo(CommandContract):
+    @pytest.fixture
+    def command(self) -> Command:
+        return demo
