@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CONTRACTS = {
     "providers": "hermes.provider:Provider",
     "platforms": "hermes.platform:Platform",
-    "tools": "hermes.tools:Tool hermes.tools:Toolset",
+    "tools": "hermes.tools:Tool hermes.tools:Toolset hermes.tools:ToolsetFamily",
     "terminals": "hermes.terminal:TerminalBackend",
     "memory": "hermes.memory:Memory",
     "stores": "hermes.store:Store",
