@@ -14,7 +14,8 @@ _MODULES = {
     " StoreError one_line",
     "session": "Account Allowance Authority OWNER Role SessionId SessionInfo SessionKey",
     "records": "Answer Body Compacted Ended Erased Finished Note Opened QuestionAnswered QuestionPut"
-    " Record Reprompted Resumed Rewound Started Steered Unknown UserSaid",
+    " Record Reprompted Resumed Rewound Started Steered Unknown UserSaid"
+    " decode encode searchable",
     "events": "AgentEvicted Answered Asked Event Notice PluginEvent SessionReset StreamRestarted"
     " TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted TurnFinished UsageReported",
     "resource": "Resource",
@@ -89,6 +90,9 @@ if TYPE_CHECKING:
     from hermes.records import Steered as Steered
     from hermes.records import Unknown as Unknown
     from hermes.records import UserSaid as UserSaid
+    from hermes.records import decode as decode
+    from hermes.records import encode as encode
+    from hermes.records import searchable as searchable
     from hermes.events import AgentEvicted as AgentEvicted
     from hermes.events import Answered as Answered
     from hermes.events import Asked as Asked
