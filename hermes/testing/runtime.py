@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-
 from hermes.context import PluginContext
 from hermes.errors import NotFound
 from hermes.middleware import Middleware, Next, Stage
@@ -127,5 +126,3 @@ async def open_runtime(
 def kinds(records: Iterable[Any]) -> list[str]:
     """List the kinds of *records*, for an assertion that reads."""
     return [record.body.kind for record in records]
-
-
