@@ -55,8 +55,9 @@ class Runtime:
     def __init__(self, host: Host, surface: str) -> None:
         self.host = host
         self.surface = surface
-        self.log = host.log("runtime")
+        self.log = host.logs.bind(plugin="hermes")
         self.resources = Resources(self.log)
+        self.children = ProcessTable(host.paths.run, host.secrets)
         self.links: list[Link] = []
         self.store: Store
         self.models: ModelCalls
@@ -93,15 +94,16 @@ class Runtime:
 
     async def _open(self) -> None:
         host = self.host
-        children = ProcessTable(host.paths.run)
-        await children.reap()
-        self.children = children
-        self.links = self._middleware()
+        await self.children.reap()
+        self.links = [
+            Link(offer.plugin, offer.offer.name, made, offer.offer.optional)
+            for offer, made in host.middleware()
+        ]
         self.models = ModelCalls(host, self.resources, self.links)
         host.attach(
             models=self.models,
             state=lambda plugin: StoredState(plugin, lambda: self.store),
-            children=children,
+            children=self.children,
         )
         for link in self.links:
             if type(link.middleware).open is not Resource.open:
@@ -119,20 +121,7 @@ class Runtime:
             await asyncio.wait((task,), timeout=1)
             task.cancel()
         await self.resources.close()
-
-    def _middleware(self) -> list[Link]:
-        """Create all middleware; one that cannot be loaded stops the start (§4.3)."""
-        links = []
-        for name, offered in self.host.offers("middleware").items():
-            try:
-                made = self.host.create("middleware", name)
-            except PluginError as error:
-                if not offered.offer.optional:
-                    raise
-                self.log.warning("middleware left out", middleware=name, error=one_line(error))
-                continue
-            links.append(Link(offered.plugin, name, made, offered.offer.optional))
-        return links
+        await self.children.close()
 
     # -- conversations ------------------------------------------------------------------------
 

@@ -289,7 +289,7 @@ def _uses(body: Answer) -> bool:
 def _user_message(body: UserSaid) -> Message:
     parts: list[Content] = [Text(clean(body.text)), *body.images]
     if body.context:
-        parts.append(Text(clean(body.context)))
+        parts.append(Text("\n\n" + clean(body.context)))
     return Message("user", tuple(parts))
 
 

@@ -19,6 +19,7 @@ from hermes.context import PluginContext
 from hermes.errors import NotFound
 from hermes.middleware import Middleware, Next, Stage
 from hermes.offers import Offer
+from hermes.plugins import Offered
 from hermes.provider import Provider
 from hermes.runtime import Runtime
 from hermes.store import Store
@@ -63,17 +64,21 @@ class GivenHost:
         self.config = GivenConfig("hermes", {"hermes": SimpleNamespace(**kernel)})
         self.secrets = GivenSecrets()
         self.logged = CapturedLog()
+        self.logs = SimpleNamespace(bind=lambda **fields: self.logged)
         self._attached: dict[str, Any] = {}
         self._contexts: dict[str, PluginContext] = {}
 
-    def log(self, plugin: str) -> CapturedLog:
-        return self.logged
-
-    def offers(self, kind: str) -> dict[str, Any]:
+    def offers(self, kind: str) -> dict[str, Offered]:
         return {
-            name: SimpleNamespace(plugin="test", offer=Offer(name, "test:it", "Given by a test"))
+            name: Offered("test", kind, Offer(name, "test:it", "Given by a test"))
             for name in self._offers.get(kind, {})
         }
+
+    def middleware(self) -> list[tuple[Offered, Middleware]]:
+        return [
+            (offer, self.create("middleware", name))
+            for name, offer in self.offers("middleware").items()
+        ]
 
     def create(self, kind: str, name: str) -> Any:
         try:
