@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-
 from hermes.context import PluginContext
 from hermes.errors import NotFound
 from hermes.middleware import Middleware, Next, Stage
