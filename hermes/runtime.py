@@ -145,7 +145,7 @@ class Runtime:
         Raises NotFound for an id that the journal does not have.
         """
         if id:
-            info = await self.store.session(id)
+            info = await self.store.session(id) or self.newborn(id)
             if info is None:
                 raise NotFound(f"no conversation {id}; hermes sessions list shows them")
             return Conversation(self, key, info=info)
@@ -337,6 +337,14 @@ class Runtime:
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
         return info
+
+    def newborn(self, id: SessionId) -> SessionInfo | None:
+        """Describe a conversation of this process that has had no turn yet."""
+        return self._turns.newborn(id)
+
+    def birth(self, id: SessionId) -> tuple[Change, ...]:
+        """Hand over what is to be committed with a conversation's first record."""
+        return self._turns.unborn.pop(id, ())
 
     async def chosen_model(self, id: SessionId) -> str:
         """Give the model that a person chose for this conversation; empty where none was."""
