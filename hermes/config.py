@@ -147,7 +147,7 @@ class Config(ConfigView):
         if (given := _find(_nested(self._overrides), path)) is not None:
             layers.append(("override", given))
         value = functools.reduce(_merged, (each for _, each in layers))
-        source, *below = [layer for layer in reversed(layers)]
+        source, *below = reversed(layers)
         shadows = [f"{where} = {json.dumps(each, default=str)}" for where, each in below]
         if schema.get("format") == schemas.SECRET and str(value).startswith("env:"):
             shadows += self._explain_variable(str(value)[4:])
@@ -242,7 +242,9 @@ class Config(ConfigView):
         with contextlib.suppress(ConfigError):
             instead = self._checked(Document(_read(good), good.name)) if good.exists() else None
             if instead is not None and not any(p.level == "error" for p in instead.problems):
-                note = f"{self.file.name} is not used until it is mended: its last good version is ({good})"
+                note = (
+                    f"{self.file.name} is not used until mended, the last good version is ({good})"
+                )
                 instead.problems = [*problems, Problem("warning", note)]
                 return instead
         if state is None:

@@ -19,7 +19,6 @@ from hermes.context import Children, Log, Paths, PluginContext, State
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.index import SECONDS, Index, open_index
 from hermes.logs import Logs
-from hermes.offers import Offer
 from hermes.paths import HomePaths
 from hermes.provider import Models
 from hermes.schemas import SECRET, nearest
@@ -48,21 +47,16 @@ KINDS = (*CONTRACTS, "settings")
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """An offer, and whose it is."""
+    """An `Offer`, and whose it is."""
 
     plugin: str
     kind: str
-    offer: Offer
-
-    @property
-    def name(self) -> str:
-        return self.offer.name
-
-    @classmethod
-    def of(cls, entry: Mapping[str, Any], plugin: str = "") -> Offered:
-        """Make it from what the index keeps."""
-        offer = Offer(**{k: v for k, v in entry.items() if k not in ("kind", "plugin")})
-        return cls(plugin or entry["plugin"], entry["kind"], offer)
+    name: str
+    target: str
+    summary: str
+    optional: bool = False
+    family: bool = False
+    hidden: bool = False
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
@@ -161,7 +155,7 @@ class Host:
                 version=entry["version"],
                 state=self._index.state(entry),  # type: ignore[arg-type]
                 reason=entry["why"],
-                offers=tuple(Offered.of(offer, entry["name"]) for offer in entry["offers"]),
+                offers=tuple(Offered(plugin=entry["name"], **offer) for offer in entry["offers"]),
                 warnings=tuple(entry["warnings"]),
                 kernel=entry["kernel"],
             )
@@ -171,7 +165,7 @@ class Host:
     def offers(self, kind: str) -> dict[str, Offered]:
         """Give what answers to each name of a kind. A name that two plugins claim is left out."""
         several = self._index.offers(kind)
-        return {name: Offered.of(found[0]) for name, found in several.items() if len(found) == 1}
+        return {name: Offered(**found[0]) for name, found in several.items() if len(found) == 1}
 
     def conflicts(self) -> list[str]:
         """Say which names two plugins claim, a line each with the mend."""
@@ -187,7 +181,7 @@ class Host:
         every = self._index.offers(kind)
         found = every.get(name, [])
         if len(found) == 1:
-            return Offered.of(found[0])
+            return Offered(**found[0])
         if found:
             plugins = [each["plugin"] for each in found]
             raise PluginError(" and ".join(plugins), _conflict(kind, name, plugins))
@@ -208,7 +202,7 @@ class Host:
     def load(self, kind: str, name: str) -> Any:
         """Import what an offer names. Raises PluginError or NotFound."""
         offer = self.offered(kind, name)
-        module, _, attribute = offer.offer.target.partition(":")
+        module, _, attribute = offer.target.partition(":")
         with _blaming(offer, "cannot be loaded"):
             loaded = importlib.import_module(module)
         try:
@@ -242,7 +236,7 @@ class Host:
             try:
                 made.append((offer, self.create("middleware", name)))
             except PluginError as error:
-                if not offer.offer.optional:
+                if not offer.optional:
                     raise
                 self.log(offer.plugin).warning(str(error))
         return made

@@ -19,7 +19,7 @@ from typing import Any
 
 from hermes.agent import Agent
 from hermes.chain import Link
-from hermes.children import ProcessChildren
+from hermes.children import ProcessTable
 from hermes.conversation import Conversation
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
@@ -57,7 +57,7 @@ class Runtime:
         self.surface = surface
         self.log = host.logs.bind(plugin="hermes")
         self.resources = Resources(self.log)
-        self.children = ProcessChildren(host.paths.run, host.secrets)
+        self.children = ProcessTable(host.paths.run, host.secrets)
         self.links: list[Link] = []
         self.store: Store
         self.models: ModelCalls
@@ -96,7 +96,7 @@ class Runtime:
         host = self.host
         await self.children.reap()
         self.links = [
-            Link(offer.plugin, offer.name, made, offer.optional)
+            Link(offer.plugin, offer.offer.name, made, offer.offer.optional)
             for offer, made in host.middleware()
         ]
         self.models = ModelCalls(host, self.resources, self.links)

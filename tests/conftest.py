@@ -91,6 +91,14 @@ class Site:
         )
 
 
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site for the tests of a module that only run ``hermes`` and change nothing."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "site").mkdir()
+    return Site(folder / "site", folder / "home")
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     folder = tmp_path / "site"
