@@ -22,10 +22,10 @@ async def help(context: CommandContext, name: str) -> None:
         await found.run(context, ["--help"], f"/{name}")
         return
     rows = [
-        (f"/{each}", offered.offer.summary)
+        (f"/{each}", offered.summary)
         for each, offered in context.host.offers("commands").items()
-        if "chat" in offered.offer.surfaces
-        and not offered.offer.hidden
+        if "chat" in offered.surfaces
+        and not offered.hidden
         # An owner may give all of them, and need not wait for all to load.
         and (context.role == "owner" or _allowed(context, each) is not None)
     ]

@@ -51,7 +51,7 @@ async def _list(context: CommandContext, everything: bool) -> None:
     context.reply(f"Model: {current or 'none is chosen'}")
     seen = False
     for provider, models in (await runtime.provider_models()).items():
-        context.reply(f"\n{provider}: {context.host.offers('providers')[provider].offer.summary}")
+        context.reply(f"\n{provider}: {context.host.offers('providers')[provider].summary}")
         listed = models if everything else models[:SHOWN]
         for info in listed:
             name = f"{provider}:{info.name}"

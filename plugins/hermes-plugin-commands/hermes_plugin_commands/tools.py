@@ -44,7 +44,7 @@ async def _list(context: CommandContext, as_json: bool) -> None:
         return
     for name, listed in found.items():
         mark = "on " if name in enabled else "off"
-        context.reply(f"{mark} {name}: {offered[name].offer.summary}")
+        context.reply(f"{mark} {name}: {offered[name].summary}")
         for tool in listed:
             needs = " ".join(sorted(tool.needs)) or "nothing"
             about = line(tool.spec.description, 60)
