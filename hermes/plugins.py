@@ -57,7 +57,6 @@ class Offered(msgspec.Struct, frozen=True):
     optional: bool = False
     family: bool = False
     hidden: bool = False
-    surfaces: tuple[str, ...] = ("cli", "chat")
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
