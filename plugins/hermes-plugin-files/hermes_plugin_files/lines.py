@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hermes_plugin_files.sources import Source
 
 FIRST_PART = 262_144
-LARGEST_PART = 4_194_304
+LARGEST_PART = 16_777_216
 """Bytes that are read at once: more and more, since another machine may be behind each read."""
 LINE = 2_000
 """Characters of one line that are shown."""

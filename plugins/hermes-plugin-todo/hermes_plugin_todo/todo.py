@@ -48,9 +48,7 @@ async def todo(
     *,
     call: ToolCall,
 ) -> ToolResult:
-    """Keep this conversation's task list: for work of several steps, one of them in progress.
-    Gives the whole list.
-    """
+    """Keep this conversation's task list, for work of several steps. Gives it back whole."""
     session = call.request.session.id
     state = call.context.state
     kept = msgspec.convert(await state.get("todos", scope="session", of=session) or [], list[Item])
