@@ -34,6 +34,8 @@ class Offer(msgspec.Struct, frozen=True):
     """Stands for members known only from configuration or the home folder (MCP servers, skills)."""
     hidden: bool = False
     """Left out of menus."""
+    surfaces: tuple[str, ...] = ("cli", "chat")
+    """Of a command: where it is given, as the command itself says; menus import nothing."""
 
 
 def hookimpl(function: F) -> F:

@@ -19,7 +19,7 @@ from typing import Any
 
 from hermes.agent import Agent
 from hermes.chain import Link
-from hermes.children import ProcessChildren
+from hermes.children import ProcessTable
 from hermes.conversation import Conversation
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
@@ -57,7 +57,7 @@ class Runtime:
         self.surface = surface
         self.log = host.logs.bind(plugin="hermes")
         self.resources = Resources(self.log)
-        self.children = ProcessChildren(host.paths.run, host.secrets)
+        self.children = ProcessTable(host.paths.run, host.secrets)
         self.links: list[Link] = []
         self.store: Store
         self.models: ModelCalls
@@ -96,7 +96,7 @@ class Runtime:
         host = self.host
         await self.children.reap()
         self.links = [
-            Link(offer.plugin, offer.name, made, offer.optional)
+            Link(offer.plugin, offer.offer.name, made, offer.offer.optional)
             for offer, made in host.middleware()
         ]
         self.models = ModelCalls(host, self.resources, self.links)
@@ -145,7 +145,7 @@ class Runtime:
         Raises NotFound for an id that the journal does not have.
         """
         if id:
-            info = await self.store.session(id)
+            info = await self.store.session(id) or self.newborn(id)
             if info is None:
                 raise NotFound(f"no conversation {id}; hermes sessions list shows them")
             return Conversation(self, key, info=info)
@@ -337,6 +337,14 @@ class Runtime:
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
         return info
+
+    def newborn(self, id: SessionId) -> SessionInfo | None:
+        """Describe a conversation of this process that has had no turn yet."""
+        return self._turns.newborn(id)
+
+    def birth(self, id: SessionId) -> tuple[Change, ...]:
+        """Hand over what is to be committed with a conversation's first record."""
+        return self._turns.unborn.pop(id, ())
 
     async def chosen_model(self, id: SessionId) -> str:
         """Give the model that a person chose for this conversation; empty where none was."""
