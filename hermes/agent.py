@@ -133,7 +133,9 @@ class Agent:
             turn=turn.input.id,
             step=state.steps,
         )
-        request = ModelRequest(spec, state.listen(turn.emit), turn=turn)
+        request = ModelRequest(
+            spec, state.listen(turn.emit), turn=turn, retractable=turn.input.retractable
+        )
         try:
             response = await self._until_stopped(turn, self._model(request))
         except Stopped:

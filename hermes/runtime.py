@@ -19,7 +19,7 @@ from typing import Any
 
 from hermes.agent import Agent
 from hermes.chain import Link
-from hermes.children import ProcessTable
+from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
@@ -55,11 +55,12 @@ class Runtime:
     def __init__(self, host: Host, surface: str) -> None:
         self.host = host
         self.surface = surface
-        self.log = host.log("runtime")
+        self.log = host.logs.bind(plugin="hermes")
         self.resources = Resources(self.log)
+        self.children = ProcessChildren(host.paths.run, host.secrets)
         self.links: list[Link] = []
         self.store: Store
-        self.models: ModelCalls
+        self.models = ModelCalls(host, self.resources)
         self.questions: Questions
         self.tools = Tools(host, self.resources, self.log)
         self.prompts = Prompts(host, self.log)
@@ -93,16 +94,17 @@ class Runtime:
 
     async def _open(self) -> None:
         host = self.host
-        children = ProcessTable(host.paths.run)
-        await children.reap()
-        self.children = children
-        self.links = self._middleware()
-        self.models = ModelCalls(host, self.resources, self.links)
-        host.attach(
+        await self.children.reap()
+        host.attach(  # before anything is made: a plugin may keep what its context holds
             models=self.models,
             state=lambda plugin: StoredState(plugin, lambda: self.store),
-            children=children,
+            children=self.children,
         )
+        self.links = [
+            Link(offer.plugin, offer.name, made, offer.optional)
+            for offer, made in host.middleware()
+        ]
+        self.models.link(self.links)
         for link in self.links:
             if type(link.middleware).open is not Resource.open:
                 await self.resources.get(("middleware", link.name), partial(_same, link.middleware))
@@ -119,20 +121,7 @@ class Runtime:
             await asyncio.wait((task,), timeout=1)
             task.cancel()
         await self.resources.close()
-
-    def _middleware(self) -> list[Link]:
-        """Create all middleware; one that cannot be loaded stops the start (§4.3)."""
-        links = []
-        for name, offered in self.host.offers("middleware").items():
-            try:
-                made = self.host.create("middleware", name)
-            except PluginError as error:
-                if not offered.offer.optional:
-                    raise
-                self.log.warning("middleware left out", middleware=name, error=one_line(error))
-                continue
-            links.append(Link(offered.plugin, name, made, offered.offer.optional))
-        return links
+        await self.children.close()
 
     # -- conversations ------------------------------------------------------------------------
 
@@ -156,7 +145,7 @@ class Runtime:
         Raises NotFound for an id that the journal does not have.
         """
         if id:
-            info = await self.store.session(id)
+            info = await self.store.session(id) or self.newborn(id)
             if info is None:
                 raise NotFound(f"no conversation {id}; hermes sessions list shows them")
             return Conversation(self, key, info=info)
@@ -180,6 +169,17 @@ class Runtime:
         False: there is no such question, its time is over, or somebody answered first.
         """
         return await self.questions.answer(id, Reply(choice, text, by))
+
+    async def warm(self, model: str = "") -> None:
+        """Open the provider of *model* (the configured one if empty) before it is needed.
+
+        A surface does this while the person types. What goes wrong is said when it is used.
+        """
+        try:
+            name = self.models.resolve(model or self.host.config.section("hermes").model or "local")
+            await self.models.provider(name.partition(":")[0])
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            self.log.debug("provider not warmed", error=one_line(error))
 
     async def provider_models(self) -> dict[str, tuple[ModelInfo, ...]]:
         """List every provider's models; a provider that cannot be asked has none."""
@@ -268,7 +268,9 @@ class Runtime:
         )
 
         async def make() -> Terminal:
-            return await backend.terminal(TerminalSpec(scope, info.directory))
+            terminal = await backend.terminal(TerminalSpec(scope, info.directory))
+            terminal.isolated = backend.isolated
+            return terminal
 
         terminal: Terminal = await self.resources.get(("terminal", scope), make)
         return terminal
@@ -335,6 +337,14 @@ class Runtime:
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
         return info
+
+    def newborn(self, id: SessionId) -> SessionInfo | None:
+        """Describe a conversation of this process that has had no turn yet."""
+        return self._turns.newborn(id)
+
+    def birth(self, id: SessionId) -> tuple[Change, ...]:
+        """Hand over what is to be committed with a conversation's first record."""
+        return self._turns.unborn.pop(id, ())
 
     async def chosen_model(self, id: SessionId) -> str:
         """Give the model that a person chose for this conversation; empty where none was."""

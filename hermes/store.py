@@ -20,7 +20,10 @@ from hermes.session import PersonId, SessionId, SessionInfo, SessionKey
 
 
 class Append(msgspec.Struct, frozen=True):
-    """Add records at the end of a conversation, which begins with its first."""
+    """Add records at the end of a conversation, which begins with its first.
+
+    To one that was forgotten nothing can be added: `StoreError`.
+    """
 
     session: SessionId
     records: tuple[Record, ...]
@@ -36,6 +39,8 @@ class Describe(msgspec.Struct, frozen=True):
 
     session: SessionId
     title: str | None = None
+    """Names one conversation: one that another has is a `StoreError` that says which is free.
+    Empty takes it away."""
     surface: str | None = None
     person: PersonId | None = None
     directory: str | None = None
@@ -60,14 +65,15 @@ class Enqueue(msgspec.Struct, frozen=True):
 class Settle(msgspec.Struct, frozen=True):
     """An item's one end; settled items are remembered (for `Enqueue`) and no longer pending.
 
-    A second end of another name raises `Conflict`. *end* empty changes only the item.
+    A second end of another name raises `Conflict`, an item that was never there `StoreError`.
+    *end* empty changes only the item. Only the key of a settled item is kept.
     """
 
     queue: str
     key: str
     end: str
     item: bytes | None = None
-    """Replaces the item."""
+    """Replaces the item where *end* is empty."""
 
 
 class SetState(msgspec.Struct, frozen=True):
@@ -151,7 +157,7 @@ class Store(Resource):
 
     @abstractmethod
     async def session(self, session: SessionId) -> SessionInfo | None:
-        """Describe one conversation."""
+        """Describe one conversation; None where there is none, or it was forgotten."""
 
     @abstractmethod
     async def sessions(
@@ -163,7 +169,9 @@ class Store(Resource):
         before: int | None = None,
         limit: int = 100,
     ) -> list[SessionInfo]:
-        """List conversations, last updated first; children (sub-agents) only with *open_turns*.
+        """List conversations that have begun, last updated first; children only with *open_turns*.
+
+        With *open_turns* only those with an open turn, of sub-agents too.
 
         *before*: only those last updated before that time (UTC microseconds).
         """
@@ -190,9 +198,10 @@ class Store(Resource):
 
     @abstractmethod
     async def erase(self, sessions: Sequence[SessionId], why: str) -> int:
-        """Forget conversations: payloads, index entries, state and title go, sequence numbers and a
-        tombstone stay. Says how many records were blanked. A conversation with a held lease raises
-        `Conflict`."""
+        """Forget conversations: payloads, index entries, state, title and bindings go, sequence
+        numbers and tombstones (`Erased`) stay. Says how many records were blanked. A conversation
+        with a held lease raises `Conflict`, and then none is forgotten.
+        """
 
     @abstractmethod
     async def stats(self) -> StoreStats:
@@ -209,7 +218,8 @@ class Store(Resource):
         before: int | None = None,
         order: Order = "newest",
     ) -> list[Hit]:
-        """Find records by words; best of the newest 2,000 hits, older ones by *before* (UTC µs).
+        """Find records by words, best first, among the newest 2,000 hits (*order*: or the oldest);
+        beyond them by *before* (UTC µs).
 
         A store without an index raises NotImplementedError.
         """

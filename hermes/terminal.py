@@ -107,6 +107,8 @@ class Terminal(Resource):
     """Commands and files of one scope. Only `run` must be written."""
 
     backend: str = ""
+    isolated: bool = False
+    """As `TerminalBackend.isolated` says of its backend. Set by the kernel."""
     state: TerminalState
     """What the next command starts from. `run` does not change it: whoever runs commands in
     parallel decides which state is kept."""

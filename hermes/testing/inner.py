@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -42,3 +43,26 @@ def run_inner(folder: Path, source: str, *flags: str) -> dict[str, str]:
         if outcomes.get(name) != "failed":  # a teardown's error is a case of its own
             outcomes[name] = outcome
     return outcomes
+
+
+def run_mutants(folder: Path, source: str, faults: Mapping[str, str]) -> dict[str, str]:
+    """Run a contract suite against good and broken implementations, and say what it missed.
+
+    *source* holds a test class per implementation; *faults* maps the class of a broken one to the
+    test (without ``test_``) that must fail it, and the class of a good one to an empty string.
+    Gives what went wrong, by class: nothing, where the suite is worth its name. Of a broken one
+    only that test is run.
+    """
+    chosen = [f"({suite} and {rule})" if rule else suite for suite, rule in faults.items()]
+    outcomes = run_inner(folder, source, "-k", " or ".join(chosen))
+    wrong = {}
+    for suite, rule in faults.items():
+        ran = {name: o for name, o in outcomes.items() if name.startswith(f"{suite}.")}
+        failed = [name.partition(".test_")[2] for name, o in ran.items() if o == "failed"]
+        if not ran:
+            wrong[suite] = "was not run"
+        elif rule and not any(name.startswith(rule) for name in failed):
+            wrong[suite] = f"passes {rule}"
+        elif failed and not rule:
+            wrong[suite] = f"fails {', '.join(failed)}"
+    return wrong

@@ -77,6 +77,11 @@ def directory(pid: int) -> str:
         return ""
 
 
+def me() -> int:
+    """Give the pid of this process."""
+    return os.getpid()
+
+
 def running(pid: int) -> bool:
     """Whether process *pid* is there and not merely waiting to be reaped."""
     process = look(pid)

@@ -1,1 +1,16 @@
 """The journal of every conversation in one SQLite file, with full-text search."""
+
+from __future__ import annotations
+
+from hermes import Offer, hookimpl
+
+
+@hookimpl
+def hermes_stores() -> list[Offer]:
+    return [
+        Offer(
+            "sqlite",
+            "hermes_plugin_sqlite.store:SQLiteStore",
+            "One SQLite file in the home, with full-text search",
+        )
+    ]

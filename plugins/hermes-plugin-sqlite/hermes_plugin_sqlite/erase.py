@@ -1,0 +1,93 @@
+"""Forgetting: the one rewriting of the journal (§7).
+
+It happens in two parts. First one transaction after which nothing of the conversations can be read
+or found. Then the bytes go: index segments are merged so that dropped entries leave them, the file
+is rewritten where that takes no more than seconds, and the log is emptied. A mark in the file
+remembers that the second part is due, so a kill between them only puts it off to the next open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from hermes import Conflict, Erased, SessionId, encode
+from hermes_plugin_sqlite import schema
+from hermes_plugin_sqlite.changes import holder
+from hermes_plugin_sqlite.database import immediate, named
+from hermes_plugin_sqlite.writer import checkpoint
+
+REWRITE_BYTES = 1 << 30
+"""Up to this size the file is rewritten (VACUUM), for which writers wait. Above it there is only
+``secure_delete``, which zeroes what is deleted but not the stale copy of a cell that was moved."""
+MERGE_PAGES = 500
+
+
+def forget(
+    db: apsw.Connection, file: Path, sessions: Sequence[SessionId], why: str, now: int
+) -> int:
+    """Blank *sessions* in one transaction and count the records. Raises Conflict for a held one."""
+    with named(file), immediate(db):
+        schema.check_version(db, file)
+        blanked = sum(_forget(db, session, why, now) for session in dict.fromkeys(sessions))
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('scrub', 1)")
+        return blanked
+
+
+def _forget(db: apsw.Connection, session: SessionId, why: str, now: int) -> int:
+    held = holder(db, f"session:{session}", now)
+    if held:
+        raise Conflict(f"conversation {session} is held by {held}: stop it, then forget it")
+    number = db.execute("SELECT number FROM sessions WHERE id = ? AND erased = 0", (session,)).get
+    if number is None:
+        return 0
+    kind, version, payload = encode(Erased(why=why))
+    db.execute(
+        "DELETE FROM words WHERE rowid IN"
+        " (SELECT id FROM records WHERE session = ? AND role != '')",
+        (number,),
+    )
+    db.execute(
+        "UPDATE records SET kind = ?, version = ?, payload = ?, role = ''"
+        " WHERE session = ? AND kind != ?",
+        (kind, version, payload, number, kind),
+    )
+    blanked = db.changes()
+    db.execute(
+        "UPDATE sessions SET title = '', directory = '', open_turn = '', erased = ?"
+        " WHERE number = ?",
+        (now, number),
+    )
+    db.execute("DELETE FROM state WHERE scope = 'session' AND of = ?", (session,))
+    db.execute("DELETE FROM bindings WHERE session = ?", (session,))
+    return blanked
+
+
+def is_due(db: apsw.Connection) -> bool:
+    """Whether bytes of something forgotten may still lie in the file."""
+    return db.execute("SELECT 1 FROM meta WHERE name = 'scrub'").get is not None
+
+
+def merge(db: apsw.Connection, *, first: bool) -> bool:
+    """Do a part of merging all index segments into one, and say whether there is more to do."""
+    before = db.total_changes()
+    pages = -MERGE_PAGES if first else MERGE_PAGES  # negative: of all segments
+    db.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (pages,))
+    return db.total_changes() - before >= 2
+
+
+def rewrite(db: apsw.Connection) -> None:
+    """Write the whole file anew, without the space that deleted things lay in."""
+    pages, size = db.execute("PRAGMA page_count").get, db.execute("PRAGMA page_size").get
+    if pages * size <= REWRITE_BYTES:
+        db.execute("VACUUM")
+
+
+def finish(db: apsw.Connection) -> bool:
+    """Empty the log and take the mark away. False while a reader keeps an old state."""
+    if not checkpoint(db, apsw.SQLITE_CHECKPOINT_TRUNCATE, milliseconds=1000):
+        return False
+    db.execute("DELETE FROM meta WHERE name = 'scrub'")
+    return True
