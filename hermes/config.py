@@ -92,6 +92,7 @@ class Config(ConfigView):
         self._schemas = {**plugin_schemas, KERNEL: kernel}
         self._state: _State | None = None
         self._sections: dict[str, Any] = {}
+        self._reported: set[Problem] = set()
 
     # reading ------------------------------------------------------------------------------------
 
@@ -211,8 +212,9 @@ class Config(ConfigView):
         if self._state is None:
             self._state = self._read_file()
             for problem in self._state.problems:
-                if self.report is not None:
+                if self.report is not None and problem not in self._reported:
                     self.report(problem)
+                self._reported.add(problem)
         return self._state
 
     def _usable(self) -> _State:
@@ -414,6 +416,8 @@ def _read(file: Path) -> str:
 def _parsed(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     import yaml  # noqa: PLC0415
 
+    if isinstance(value, tuple):
+        return list(value)
     if not isinstance(value, str) or schema.get("type") == "string":
         return value
     try:

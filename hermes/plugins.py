@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import msgspec
 
-from hermes.context import Children, Log, Paths, PluginContext, State
+from hermes.context import Children, Log, PluginContext, State
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.index import SECONDS, Index, open_index
 from hermes.logs import Logs
+from hermes.offers import Offer
 from hermes.paths import HomePaths
 from hermes.provider import Models
 from hermes.schemas import SECRET, nearest
@@ -46,17 +47,11 @@ CONTRACTS = {
 KINDS = (*CONTRACTS, "settings")
 
 
-class Offered(msgspec.Struct, frozen=True):
+class Offered(Offer, frozen=True, kw_only=True):
     """An `Offer`, and whose it is."""
 
     plugin: str
     kind: str
-    name: str
-    target: str
-    summary: str
-    optional: bool = False
-    family: bool = False
-    hidden: bool = False
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
@@ -255,7 +250,7 @@ class Host:
                 config=PluginConfig(self.config, plugin, sections),
                 secrets=PluginSecrets(self.secrets, plugin, foreign),
                 state=self._state(plugin),
-                paths=self.plugin_paths(plugin),
+                paths=self.paths.of(plugin),
                 log=self.log(plugin),
                 models=self._models,
                 children=self._children,
@@ -265,10 +260,6 @@ class Host:
     def log(self, plugin: str) -> Log:
         """Give a log whose lines say that they are the plugin's, or a part of the kernel's."""
         return self.logs.bind(plugin=plugin)
-
-    def plugin_paths(self, plugin: str) -> Paths:
-        """Give the plugin's own folders."""
-        return self.paths.of(plugin)
 
     def attach(self, *, models: Models, state: Callable[[str], State], children: Children) -> None:
         """Take what only a runtime has; *state* makes a plugin's view by its name."""

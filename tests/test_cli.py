@@ -143,7 +143,7 @@ def seconds(program: str, env: dict[str, str]) -> float:
     """Give the processor time of a start, which other work on the machine does not lengthen."""
     pid = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program],  # as people start it: with `site`
         env,
         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
     )
@@ -157,6 +157,7 @@ def test_a_start_costs_little_with_many_plugins_installed(shell: Any) -> None:
     env = {**shell.environment, "PYTHONDONTWRITEBYTECODE": ""}
     start = "from hermes.cli import main; main([{!r}])"
     bare, version, help_ = [], [], []
+    seconds(start.format("--help"), env)
     for _ in range(40):
         bare.append(seconds("pass", env))
         version.append(seconds(start.format("--version"), env))
@@ -239,7 +240,7 @@ def test_debugging_shows_the_traceback(shell: Any) -> None:
 
 
 def test_a_reader_that_stops_reading_is_no_error(shell: Any) -> None:
-    program = f"{sys.executable} -m hermes flood | head -1"
+    program = f"{sys.executable} -S -m hermes flood | head -1"
     done = subprocess.run(
         ["bash", "-c", f"set -o pipefail; {program}"],
         env=shell.environment,

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from hermes import HermesError, Secret
 from hermes.logs import KEPT, Logs
@@ -115,6 +115,7 @@ def test_writing_one_variable_leaves_the_other_lines(tmp_path: Path) -> None:
         secrets.set("A B", "x")
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t")))
 def test_any_value_that_is_written_is_read_back(tmp_path_factory: Any, value: str) -> None:
     secrets = store(tmp_path_factory.mktemp("home"), "BEFORE=1\nKEY=old\nAFTER=2\n")
