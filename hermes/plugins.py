@@ -19,6 +19,7 @@ from hermes.context import Children, Log, PluginContext, State
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.index import SECONDS, Index, open_index
 from hermes.logs import Logs
+from hermes.offers import Offer
 from hermes.paths import HomePaths
 from hermes.provider import Models
 from hermes.schemas import SECRET, nearest
@@ -46,17 +47,11 @@ CONTRACTS = {
 KINDS = (*CONTRACTS, "settings")
 
 
-class Offered(msgspec.Struct, frozen=True):
+class Offered(Offer, frozen=True, kw_only=True):
     """An `Offer`, and whose it is."""
 
     plugin: str
     kind: str
-    name: str
-    target: str
-    summary: str
-    optional: bool = False
-    family: bool = False
-    hidden: bool = False
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
