@@ -166,7 +166,7 @@ def command(
 def group(
     name: str = "", *, surfaces: set[str] | frozenset[str] = EVERYWHERE, role: Role = "owner"
 ) -> Callable[[Callback], Group]:
-    """Make a `Group`. Its function runs when no sub-command is named; add with ``@it.command()``."""
+    """Make a `Group`. Its function runs when no sub-command is named; add by ``@it.command()``."""
 
     def make(function: Callback) -> Group:
         made = click.group(

@@ -103,7 +103,7 @@ class Conversation:
     async def retry(
         self, *, authority: Authority | None = None, model: str = ""
     ) -> AsyncIterator[Event]:
-        """Take back the last turn and send its message again. Raises NotFound where there is none."""
+        """Take back the last turn and send its message again. Raises NotFound without one."""
         text = await self.undo()
         async for event in self.send(text, authority=authority, model=model):
             yield event

@@ -2,7 +2,7 @@
 
     @hookimpl
     def hermes_terminals():
-        return [Offer("docker", "hermes_plugin_docker.backend:DockerBackend", "Run commands in a container")]
+        return [Offer("docker", "hermes_plugin_docker.backend:DockerBackend", "Run in a container")]
 
 Listing offers must cost nothing: a plugin's ``__init__`` imports only `hermes` and the standard
 library, and what an offer names is imported when it is first used.

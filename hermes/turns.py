@@ -180,7 +180,7 @@ class Turns:
     async def _through_chain(
         self, info: SessionInfo, agent: Agent, turn: Turn, letter: Letter
     ) -> TurnResult:
-        """Run the turn inside its middleware; take the lease at its core, give it back at the end."""
+        """Run the turn inside its middleware; its core takes the lease."""
         held: list[_Held] = []
 
         async def innermost(turn: Turn) -> TurnResult:
@@ -263,7 +263,8 @@ class Turns:
         lease = await self._runtime.store.lease(f"session:{id}")
         if lease is not None and not is_dead(lease.owner):
             raise Busy(
-                f"This conversation is busy elsewhere ({where(lease.owner)}). Wait, or stop it there."
+                f"This conversation is busy elsewhere ({where(lease.owner)});"
+                " wait, or stop it there"
             )
 
     async def _lapsed(self, id: str) -> tuple[Change, ...]:

@@ -41,7 +41,7 @@ LEAVING = ("exit", "quit")
 """What people type to leave, without a slash."""
 
 
-class Ended(HermesError):  # noqa: N818 - nothing went wrong
+class Ended(HermesError):
     """A signal ended the chat."""
 
     def __init__(self, number: int) -> None:

@@ -31,7 +31,7 @@ _NO_KEY = b"\xff" if sys.platform == "darwin" else b"\0"
 """_POSIX_VDISABLE."""
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+class Interrupted(Exception):
     """Ctrl+C was pressed instead of giving a line."""
 
 

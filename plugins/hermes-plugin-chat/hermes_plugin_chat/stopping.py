@@ -17,7 +17,7 @@ SOON = 0.02
 """Seconds until we look again whether a turn that was sent runs by now."""
 
 
-class Stopped(HermesError):  # noqa: N818 - nothing went wrong
+class Stopped(HermesError):
     """The person pressed Ctrl+C."""
 
     exit_code = 130
