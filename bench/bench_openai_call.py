@@ -29,7 +29,10 @@ TOOLS = tuple(
     ToolSpec(f"tool_{n}", "Does something " * 10, '{"type":"object","properties":{}}')
     for n in range(12)
 )
-ANSWER = '{"chunks": ["I ", "will ", "look ", "at ", "it."], "calls": [{"name": "tool_1", "arguments": "{\\"path\\": \\"a.txt\\"}"}]}'
+ANSWER = (
+    '{"chunks": ["I ", "will ", "look ", "at ", "it."],'
+    ' "calls": [{"name": "tool_1", "arguments": "{\\"path\\": \\"a.txt\\"}"}]}'
+)
 
 
 async def ours(provider: Provider) -> float:
@@ -114,14 +117,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "script.jsonl"
         script.write_text(ANSWER + "\n")
-        command = [
-            sys.executable,
-            "-m",
-            "hermes.testing.openai_server",
-            "--loop",
-            "--script",
-            script,
-        ]
+        command = [sys.executable, "-m", "hermes.testing.openai_server"]
+        command += ["--loop", "--script", str(script)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             try:

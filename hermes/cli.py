@@ -52,7 +52,7 @@ def run(arguments: "list[str]") -> int:
     from hermes.index import home_folder, open_index  # noqa: PLC0415
 
     home = home_folder()
-    while arguments[:1] == ["--home"] or arguments[:1] and arguments[0].startswith("--home="):
+    while arguments[:1] == ["--home"] or (arguments[:1] and arguments[0].startswith("--home=")):
         _, given, value = arguments.pop(0).partition("=")
         if not given and not arguments:
             return _usage("--home wants a folder")
@@ -119,7 +119,11 @@ def _root(index: "Index", home: str) -> "click.Group":
     import click  # noqa: PLC0415
 
     offers = {name: found[0] for name, found in index.offers("commands").items() if len(found) == 1}
-    shown = {name: offer["summary"] for name, offer in offers.items() if not offer["hidden"]}
+    shown = {
+        name: offer["summary"]
+        for name, offer in offers.items()
+        if not offer["hidden"] and "cli" in offer.get("surfaces", ("cli",))
+    }
     shown = dict(sorted({**shown, **{name: summary for name, (_, summary) in OWN.items()}}.items()))
 
     class Root(click.Group):

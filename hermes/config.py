@@ -9,6 +9,7 @@ A file that cannot be used is not used: the last good copy stands in, and one li
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -25,11 +26,12 @@ from hermes.errors import ConfigError, PluginError
 from hermes.files import locked, replace
 from hermes.kernel_settings import KernelSettings, legacy, translated
 from hermes.paths import HomePaths
-from hermes.secrets import SecretStore
+from hermes.schemas import REFERENCE
+from hermes.secrets import SecretStore, looks_secret
 from hermes.settings import decode_hook
 
 KERNEL = "hermes"
-_REFERENCE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -79,7 +81,8 @@ class Config(ConfigView):
         report: Callable[[Problem], None] | None = None,
     ) -> None:
         """*load* gives a section's settings type; *silent* names sections of plugins that are not
-        active, which are nobody's mistake; *report* hears each problem of a reading once."""
+        active, which are nobody's mistake; *report* hears each problem of a reading once.
+        """
         self.file = paths.config_file
         self.report = report
         self._paths, self._secrets, self._load_type, self._silent = paths, secrets, load, silent
@@ -89,6 +92,7 @@ class Config(ConfigView):
         self._schemas = {**plugin_schemas, KERNEL: kernel}
         self._state: _State | None = None
         self._sections: dict[str, Any] = {}
+        self._reported: set[Problem] = set()
 
     # reading ------------------------------------------------------------------------------------
 
@@ -138,22 +142,17 @@ class Config(ConfigView):
         """
         state, path = self._usable(), tuple(dotted.split("."))
         schema, root = self._schema(path)
-        layers: list[tuple[str, Any]] = []
-        if (given := _find(_nested(self._overrides), path)) is not None:
-            layers.append(("override", given))
+        layers: list[tuple[str, Any]] = [("default", schemas.defaults(schema, root))]
         if (written := _find(state.file_data, path)) is not None:
             layers.append((f"{state.document.name}:{state.document.line(path)}", written))
-        default = schemas.defaults(schema, root)
-        layers.append(("default", default))
-        (source, value), *below = layers
-        if all(isinstance(each, dict) for _, each in layers):
-            for _, each in reversed(layers):
-                value = _merged(default, each) if each is default else _merged(value, each)
-            value = _merged(_merged(default, written or {}), given or {})
+        if (given := _find(_nested(self._overrides), path)) is not None:
+            layers.append(("override", given))
+        value = functools.reduce(_merged, (each for _, each in layers))
+        source, *below = reversed(layers)
         shadows = [f"{where} = {json.dumps(each, default=str)}" for where, each in below]
         if schema.get("format") == schemas.SECRET and str(value).startswith("env:"):
             shadows += self._explain_variable(str(value)[4:])
-        return Explanation(value, source, tuple(shadows))
+        return Explanation(value, source[0], tuple(shadows))
 
     # writing ------------------------------------------------------------------------------------
 
@@ -213,8 +212,9 @@ class Config(ConfigView):
         if self._state is None:
             self._state = self._read_file()
             for problem in self._state.problems:
-                if self.report is not None:
+                if self.report is not None and problem not in self._reported:
                     self.report(problem)
+                self._reported.add(problem)
         return self._state
 
     def _usable(self) -> _State:
@@ -244,7 +244,9 @@ class Config(ConfigView):
         with contextlib.suppress(ConfigError):
             instead = self._checked(Document(_read(good), good.name)) if good.exists() else None
             if instead is not None and not any(p.level == "error" for p in instead.problems):
-                note = f"{self.file.name} is not used until it is mended: its last good version is ({good})"
+                note = (
+                    f"{self.file.name} is not used until mended, the last good version is ({good})"
+                )
                 instead.problems = [*problems, Problem("warning", note)]
                 return instead
         if state is None:
@@ -258,7 +260,7 @@ class Config(ConfigView):
         problems: list[Problem] = []
         data = self._expanded(document.data, document, problems)
         data = translated(data)
-        for key, line in document.repeated():
+        for key, line in document.repeated:
             problems.append(Problem("warning", f"{document.name}:{line}: {key} is written twice"))
         foreign: list[str] = []
         for issue in self._issues(data):
@@ -305,22 +307,28 @@ class Config(ConfigView):
             raise ConfigError(f"{'.'.join(issue.path)} (given for this run): {issue.text}")
         return data
 
-    def _expanded(self, value: Any, document: Document, problems: list[Problem]) -> Any:
+    def _expanded(
+        self, value: Any, document: Document, problems: list[Problem], path: KeyPath = ()
+    ) -> Any:
         """Put variables in the place of ``${NAME}``; one that is not set stays as written."""
 
         def variable(match: re.Match[str]) -> str:
             found = self._secrets.variable(match[1])
             if found is None:
-                note = f"{document.name}: ${{{match[1]}}} is set nowhere"
-                problems.append(Problem("warning", note))
+                where = f"{document.name}:{document.line(path)}: {'.'.join(path)}"
+                problems.append(Problem("warning", f"{where}: ${{{match[1]}}} is set nowhere"))
             return match[0] if found is None else found
 
         if isinstance(value, str):
-            return _REFERENCE.sub(variable, value)
+            if path and looks_secret(path[-1]) and not REFERENCE.match(value):
+                self._secrets.conceal(value)
+            return _VARIABLE.sub(variable, value)
         if isinstance(value, dict):
-            return {k: self._expanded(v, document, problems) for k, v in value.items()}
+            return {
+                k: self._expanded(v, document, problems, (*path, str(k))) for k, v in value.items()
+            }
         if isinstance(value, list):
-            return [self._expanded(each, document, problems) for each in value]
+            return [self._expanded(each, document, problems, path) for each in value]
         return value
 
     def _schema(self, path: KeyPath) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -386,11 +394,12 @@ def plugin_choices(home: str) -> dict[str, Any]:
     for file in (Path(home, "config.yaml"), Path(home, "cache", "config.good.yaml")):
         try:
             found = Document(_read(file)).data.get("plugins") or {}
-            lists = {key: [str(x) for x in found.get(key) or ()] for key in ("disabled", "enabled")}
+            disabled = found.get("disabled") or []
+            disabled = [str(x) for x in ([disabled] if isinstance(disabled, str) else disabled)]
             prefer = {str(k): str(v) for k, v in (found.get("prefer") or {}).items()}
         except (ConfigError, AttributeError, TypeError):
             continue
-        return {**lists, "prefer": prefer}
+        return {"disabled": disabled, "prefer": prefer}
     return {}
 
 
@@ -407,6 +416,8 @@ def _read(file: Path) -> str:
 def _parsed(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     import yaml  # noqa: PLC0415
 
+    if isinstance(value, tuple):
+        return list(value)
     if not isinstance(value, str) or schema.get("type") == "string":
         return value
     try:

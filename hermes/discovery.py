@@ -6,6 +6,7 @@ named and set aside, the rest are listed. Imported only when the index does not 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
@@ -14,8 +15,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Set as AbstractSet
+from collections.abc import Set as AbstractSet
 from importlib import metadata, util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hermes import __version__
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 GROUP = "hermes.plugins"
 KERNEL = "hermes-kernel"
+SAME = ("distribution", "version", "info", "module", "kernel")
+"""What of an entry the installation says: when it changes, the plugin is listed anew."""
 _CHILD = (
     "import json, sys; request = json.loads(sys.stdin.readline()); sys.path[:] = request['path'];"
     " from hermes.listing import main; main(request)"
@@ -125,12 +129,12 @@ def admits(specifiers: str, version: str) -> bool:
     """Whether a range such as ``>=1,<2`` admits the version (releases only, as ours are)."""
     have = _release(version)
     for specifier in filter(None, specifiers.split(",")):
-        match = re.match(r"(~=|==|!=|<=|>=|<|>)\s*v?([\d.]+)(\.\*)?", specifier)
+        match = re.match(r"(~=|==|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?", specifier)
         if match is None:
             return False
         operator, prefix = match[1], match[3] is not None
         want = _release(match[2])
-        cut = tuple(int(part) for part in match[2].rstrip(".").split("."))
+        cut = tuple(int(part) for part in match[2].split("."))
         same = have[: len(cut)] == cut if prefix else have == want
         if not {
             "==": same,
@@ -168,7 +172,7 @@ def listed(todo: list[Entry], seconds: float) -> dict[str, dict[str, Any]]:
 def _run_child(
     todo: list[Entry], seconds: float, results: dict[str, dict[str, Any]]
 ) -> tuple[str, str]:
-    """Run one child over *todo*. Give the plugin during which it ended, if one, and how it ended."""
+    """Run one child over *todo*. Give the plugin during which it ended, and how it ended."""
     child = subprocess.Popen(
         [sys.executable, "-c", _CHILD],
         stdin=subprocess.PIPE,
@@ -213,15 +217,14 @@ def _run_child(
 
 
 def _kill(child: subprocess.Popen[str]) -> None:
-    """End the child and what it started. Its group is its own, and outlives it at most empty."""
-    try:
+    """End the child and what it started: they are a group of their own. Before it is waited for,
+    so its number is still its own.
+    """
+    with contextlib.suppress(OSError):
         if hasattr(os, "killpg"):
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
+            os.killpg(child.pid, signal.SIGKILL)
         else:
             child.kill()
-    except OSError:
-        pass
 
 
 def _describe_sources(entry: Entry) -> None:
@@ -246,10 +249,10 @@ def _describe_sources(entry: Entry) -> None:
 
 def _names_middleware(path: str) -> bool:
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            names: Iterable[str] = re.findall(r"^def (hermes_\w+)", stream.read(), re.MULTILINE)
+        text = Path(path).read_text("utf-8", errors="replace")
     except OSError:
         return False
+    names: list[str] = re.findall(r"^def (hermes_\w+)", text, re.MULTILINE)
     return any(
         difflib.get_close_matches(name, ["hermes_middleware"], cutoff=0.85) for name in names
     )

@@ -17,6 +17,7 @@ from hermes.errors import ConfigError
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 KeyPath: TypeAlias = tuple[str, ...]
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 class Document:
@@ -28,6 +29,7 @@ class Document:
         loader = Loader(text.removeprefix("\ufeff"))
         try:
             self.root = loader.get_single_node()
+            self.repeated = list(_plain_keys(self.root))
             self.data: dict[str, Any] = (
                 {} if self.root is None else loader.construct_document(self.root)
             )
@@ -54,21 +56,8 @@ class Document:
             line, node = found[0].start_mark.line + 1, found[1]
         return line
 
-    def repeated(self) -> Iterator[tuple[str, int]]:
-        """Give the keys written twice in one mapping: the last one counts."""
-        pending = [] if self.root is None else [self.root]
-        while pending:
-            node = pending.pop()
-            if isinstance(node, yaml.MappingNode):
-                seen: set[str] = set()
-                for key, value in node.value:
-                    if key.value in seen and key.value != "<<":
-                        yield str(key.value), key.start_mark.line + 1
-                    seen.add(str(key.value))
-                    pending.append(value)
-
     def setting(self, path: KeyPath, value: Any) -> str:
-        """Give the text with *value* at *path*. Raises ConfigError where that cannot be done safely."""
+        """Give the text with *value* at *path*. Raises ConfigError where that is not safe."""
         wanted = _with(self.data, path, value)
         return self._verified(self._put(path, value), wanted, path)
 
@@ -174,7 +163,10 @@ class Document:
         if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
             return self._end(key, node.value[-1])
         end = int(node.end_mark.index)
-        if node.style in ("|", ">"):  # block text: up to its last line's end
+        if isinstance(node, yaml.ScalarNode) and node.style in (
+            "|",
+            ">",
+        ):  # block text: up to its last line's end
             end = len(self._text[:end].rstrip())
         return max(end, int(key.end_mark.index) + 1) if end == _start(node) else end
 
@@ -188,6 +180,30 @@ class Document:
         if _bare(made) != _bare(wanted):
             raise ConfigError(f"{self.name}: {where} cannot be changed safely: change it by hand")
         return "\ufeff" + text if self.text.startswith("\ufeff") else text
+
+
+def _plain_keys(root: Any) -> Iterator[tuple[str, int]]:
+    """Make every key text (YAML 1.1 reads ``on:`` as true, and a chat's id as a number), and give
+    those that stand twice in one mapping, with the line of the later: it is the one that counts.
+    """
+    pending, met = [root], set()
+    while pending:
+        node = pending.pop()
+        if id(node) in met or not isinstance(node, yaml.CollectionNode):
+            continue
+        met.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            pending += node.value
+            continue
+        seen: set[str] = set()
+        for key, value in node.value:
+            pending.append(value)
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            key.tag = "tag:yaml.org,2002:str"
+            if key.value in seen:
+                yield key.value, key.start_mark.line + 1
+            seen.add(key.value)
 
 
 def _pair(node: Any, name: str) -> Any:
@@ -219,11 +235,14 @@ def _flow(value: Any) -> str:
         return "[" + ", ".join(map(_in_flow, value)) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_in_flow(k)}: {_in_flow(v)}" for k, v in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
+    return _in_flow(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _in_flow(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else _flow(value)
+    if not isinstance(value, str):
+        return _flow(value)
+    quoted = json.dumps(value, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 
 def _flow_pair(path: KeyPath, value: Any) -> str:

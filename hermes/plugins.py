@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import msgspec
 
-from hermes.context import Children, Paths, PluginContext, State
+from hermes.context import Children, Log, PluginContext, State
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.index import SECONDS, Index, open_index
 from hermes.logs import Logs
+from hermes.offers import Offer
 from hermes.paths import HomePaths
 from hermes.provider import Models
 from hermes.schemas import SECRET, nearest
@@ -46,17 +47,11 @@ CONTRACTS = {
 KINDS = (*CONTRACTS, "settings")
 
 
-class Offered(msgspec.Struct, frozen=True):
-    """An offer, and whose it is."""
+class Offered(Offer, frozen=True, kw_only=True):
+    """An `Offer`, and whose it is."""
 
     plugin: str
     kind: str
-    name: str
-    target: str
-    summary: str
-    optional: bool = False
-    family: bool = False
-    hidden: bool = False
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
@@ -238,7 +233,7 @@ class Host:
             except PluginError as error:
                 if not offer.optional:
                     raise
-                self.logs.bind(plugin=offer.plugin).warning(str(error))
+                self.log(offer.plugin).warning(str(error))
         return made
 
     def context(self, plugin: str) -> PluginContext:
@@ -255,16 +250,16 @@ class Host:
                 config=PluginConfig(self.config, plugin, sections),
                 secrets=PluginSecrets(self.secrets, plugin, foreign),
                 state=self._state(plugin),
-                paths=self.plugin_paths(plugin),
-                log=self.logs.bind(plugin=plugin),
+                paths=self.paths.of(plugin),
+                log=self.log(plugin),
                 models=self._models,
                 children=self._children,
             )
         return self._contexts[plugin]
 
-    def plugin_paths(self, plugin: str) -> Paths:
-        """Give the plugin's own folders."""
-        return self.paths.of(plugin)
+    def log(self, plugin: str) -> Log:
+        """Give a log whose lines say that they are the plugin's, or a part of the kernel's."""
+        return self.logs.bind(plugin=plugin)
 
     def attach(self, *, models: Models, state: Callable[[str], State], children: Children) -> None:
         """Take what only a runtime has; *state* makes a plugin's view by its name."""

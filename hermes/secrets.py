@@ -33,6 +33,11 @@ _LOOKS_SECRET = re.compile(
 )
 
 
+def looks_secret(name: str) -> bool:
+    """Whether a variable or key of this name commonly holds a secret."""
+    return _LOOKS_SECRET.search(name) is not None
+
+
 def parse_env(text: str) -> dict[str, str]:
     """Read the ``.env`` format: ``export``, quotes, ``#`` comments after a blank."""
     values = {}
@@ -72,7 +77,7 @@ class SecretStore(Secrets):
         return self._read[secret.reference]
 
     def variable(self, name: str, *, conceal: bool = True) -> str | None:
-        """Give a variable of the environment or of ``.env``; None where it is empty or missing."""
+        """Give a variable of the environment or of ``.env``; None where it is empty."""
         value = self._environ.get(name) or self.file_values().get(name)
         if value and conceal:
             self._declared.add(name)
@@ -86,7 +91,7 @@ class SecretStore(Secrets):
         return ".env" if self.file_values().get(name) else ""
 
     def file_values(self) -> dict[str, str]:
-        """Give what ``.env`` says, read again when it changed. All of it is redacted from now on."""
+        """Give what ``.env`` says, read again when it changed. Its secrets are redacted now."""
         try:
             about = self.env_file.stat()
             seen = (about.st_size, about.st_mtime_ns)
@@ -94,7 +99,7 @@ class SecretStore(Secrets):
                 text = self.env_file.read_text("utf-8", errors="replace")
                 self._file = (seen, parse_env(text))
                 for name, value in self._file[1].items():
-                    if _LOOKS_SECRET.search(name):
+                    if looks_secret(name):
                         self.conceal(value)
         except FileNotFoundError:
             self._file = (None, {})
@@ -109,7 +114,7 @@ class SecretStore(Secrets):
 
     def environment(self) -> frozenset[str]:
         """Name the variables that no child process may inherit."""
-        looks = {name for name in self._environ if _LOOKS_SECRET.search(name)}
+        looks = {name for name in self._environ if looks_secret(name)}
         return frozenset(looks | self._declared | set(self.file_values()))
 
     def set(self, name: str, value: str) -> None:

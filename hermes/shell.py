@@ -21,8 +21,9 @@ from hermes.plugins import KINDS, Host, PluginInfo
 from hermes.session import OWNER, SessionInfo
 
 if TYPE_CHECKING:
+    from hermes.conversation import Conversation
     from hermes.events import Event
-    from hermes.runtime import Conversation, Runtime
+    from hermes.runtime import Runtime
     from hermes.turn import Question, Reply
 
 
@@ -147,13 +148,13 @@ async def _line() -> str:
     try:
         loop.add_reader(sys.stdin, ready.set)
     except NotImplementedError:  # Windows
-        line = await asyncio.to_thread(sys.stdin.readline)
+        line = str(await asyncio.to_thread(sys.stdin.readline))
     else:
         try:
             await ready.wait()
         finally:
             loop.remove_reader(sys.stdin)
-        line = sys.stdin.readline()
+        line = str(sys.stdin.readline())
     if not line:
         raise EOFError
     return line

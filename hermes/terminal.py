@@ -143,7 +143,8 @@ class Terminal(Resource):
         quoted = shlex.quote(path)
         if path == "~" or path.startswith("~/"):
             quoted = f'"$HOME"{shlex.quote(path[1:])}'
-        return os.fsdecode(await self._checked(f"realpath -zm -- {quoted}")).rstrip("\0")
+        found = await self._checked(f"realpath -zm -- {quoted}", path)
+        return os.fsdecode(found).rstrip("\0")
 
     async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
         """Read *limit* bytes of a file from byte *offset* on."""
@@ -151,7 +152,7 @@ class Terminal(Resource):
         cut = "" if limit is None else f" | head -c {limit}"
         skip = f"tail -c +{offset + 1} -- {quoted}" if offset else f"cat -- {quoted}"
         size = (await self.stat(path)).size if limit is None else limit
-        return await self._checked(f"test -r {quoted} && {skip}{cut}", keep=max(size, 1) * 2)
+        return await self._checked(f"test -r {quoted} && {skip}{cut}", path, keep=max(size, 1) * 2)
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file whole or not at all, making its folders.
@@ -163,12 +164,13 @@ class Terminal(Resource):
             f'set -e; p=$(realpath -m -- {quoted}); test ! -d "$p"; t="$p.hermes.$$"; '
             'mkdir -p -- "$(dirname -- "$p")"; '
             'if test -e "$p"; then cp -p -- "$p" "$t"; fi; cat > "$t"; mv -f -- "$t" "$p"',
+            path,
             stdin=data,
         )
 
     async def stat(self, path: str) -> FileInfo:
         """Describe a file, links followed. Raise `TerminalError` when there is none."""
-        line = await self._checked(f"stat -L -c '%F|%s|%Y' -- {shlex.quote(path)}")
+        line = await self._checked(f"stat -L -c '%F|%s|%Y' -- {shlex.quote(path)}", path)
         return _file_info(path, line.decode("utf-8", "replace").strip())
 
     async def list(self, path: str) -> tuple[FileInfo, ...]:
@@ -176,6 +178,7 @@ class Terminal(Resource):
         quoted = shlex.quote(path)
         found = await self._checked(
             f"cd -- {quoted} && find . -mindepth 1 -maxdepth 1 -printf '%y|%s|%T@|%f\\0'",
+            path,
             keep=4_194_304,
         )
         entries = []
@@ -188,8 +191,14 @@ class Terminal(Resource):
             entries.append(FileInfo(full, word, int(size), float(modified)))
         return tuple(sorted(entries, key=lambda entry: entry.path))
 
-    async def _checked(self, command: str, *, stdin: bytes = b"", keep: int = 65_536) -> bytes:
-        result = await self.run(command, stdin=stdin, keep=keep, timeout=60)
+    async def _checked(
+        self, command: str, path: str, *, stdin: bytes = b"", keep: int = 65_536
+    ) -> bytes:
+        """Run *command* about *path*, an absolute one from a directory that is gone, too."""
+        state = self.state
+        if path.startswith(("/", "~")):
+            state = TerminalState("/", state.snapshot)
+        result = await self.run(command, state=state, stdin=stdin, keep=keep, timeout=60)
         if result.exit_code != 0:
             said = result.output.decode("utf-8", "replace").strip().splitlines()
             raise TerminalError(said[-1] if said else f"exit code {result.exit_code}")

@@ -40,7 +40,7 @@ CANCELLED = "[Cancelled by the user before it finished.]"
 
 
 class Prepared(msgspec.Struct):
-    """A tool use of the model's answer, made ready: a call, or the error that it is answered with."""
+    """A tool use of the model's answer, made ready: a call, or the error that answers it."""
 
     use: ToolUse
     tool: Tool | None
@@ -128,7 +128,7 @@ class Toolbox:
             return ToolResult.error(f"{call.request.tool} failed: {one_line(error, 2000)}")
 
     def _keep(self, call: ToolCall, result: ToolResult) -> ToolResult:
-        """Keep a long output whole on disk; give the model head, tail and address (pain point 23)."""
+        """Keep a long output whole on disk; give the model head, tail and address."""
         text = clean(self._redact(result.text))
         if len(text) > call.tool.limit:
             address = f"{call.request.session.id}-{call.request.id}"
@@ -188,14 +188,17 @@ class Toolbox:
             return ALONE
 
     async def batch(self, turn: Turn, prepared: Sequence[Prepared]) -> None:
-        """Run an answer's calls, by lane, and note their results in the model's order.
+        """Run an answer's calls, by lane, and note their results.
 
-        When cancelled, what finished keeps its result, the rest says that it was cancelled.
+        The result of an effect is made durable while other calls still run; those of `READ` calls
+        wait for the end of the step. When cancelled, what finished keeps its result, the rest says
+        that it was cancelled.
         """
-        results: list[Finished | None] = [None] * len(prepared)
+        noted: set[int] = set()
         ended = [asyncio.Event() for _ in prepared]
         room = asyncio.Semaphore(AT_ONCE)
         scratch: dict[Any, Any] = {}
+        results: dict[int, Finished] = {}
 
         async def one(place: int) -> None:
             mine = prepared[place]
@@ -204,6 +207,11 @@ class Toolbox:
                     await ended[earlier].wait()
             async with room:
                 results[place] = await self._finish(turn, mine, place, scratch)
+            if mine.tool is not None and mine.tool.effect is not Effect.READ:
+                self.transcript.note(results[place], turn.input.id)
+                noted.add(place)
+                if len(results) < len(prepared):
+                    await self.transcript.commit()
             ended[place].set()
 
         try:
@@ -211,10 +219,10 @@ class Toolbox:
                 for place in range(len(prepared)):
                     group.create_task(one(place))
         finally:
-            for place, result in enumerate(results):
-                self.transcript.note(
-                    result or self._cut_short(turn, prepared[place]), turn.input.id
-                )
+            for place, mine in enumerate(prepared):
+                if place not in noted:
+                    result = results.get(place) or self._cut_short(turn, mine)
+                    self.transcript.note(result, turn.input.id)
 
     async def _finish(
         self, turn: Turn, mine: Prepared, index: int, scratch: dict[Any, Any]

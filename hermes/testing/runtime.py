@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-
 from hermes.context import PluginContext
 from hermes.errors import NotFound
 from hermes.middleware import Middleware, Next, Stage
@@ -70,7 +69,7 @@ class GivenHost:
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
-            name: Offered("test", kind, name, "test:it", "Given by a test")
+            name: Offered(name, "test:it", "Given by a test", plugin="test", kind=kind)
             for name in self._offers.get(kind, {})
         }
 

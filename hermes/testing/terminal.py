@@ -1,4 +1,4 @@
-"""A terminal for tests: it can `run` and nothing else; its files go by the contract's defaults."""
+"""A terminal for tests: real bash in a folder, or scripted; files by the contract's defaults."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import os
 import re
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hermes.terminal import (
     CommandResult,
     Output,
+    Process,
     Terminal,
     TerminalBackend,
     TerminalError,
@@ -29,8 +31,8 @@ SHELL = """\
 test -n "$1" && . "$1" >/dev/null 2>&1
 export -n PWD SHLVL
 _out=$2 _command=$3; set --
-_save() { _code=$?; trap - EXIT; printf %s "$PWD" >"$_out.directory"
-  (unset -f _save; export -p; declare -f) >"$_out" 2>/dev/null; exit $_code; }
+_save() { _code=$?; test -n "$_out" && { printf %s "$PWD" >"$_out.directory"
+  (unset -f _save; export -p; declare -f) >"$_out"; }; _out=; exit $_code; }
 trap _save EXIT
 eval "$_command"
 _save
@@ -41,8 +43,8 @@ class FakeTerminal(Terminal):
     """Bash in a folder of the test's own, with answers scripted where a test wants them.
 
     A command that one of *script*'s patterns matches whole is answered and not run; every other
-    really runs. ``commands`` lists both. Its environment holds PATH and HOME, its home is the
-    folder, and `start` raises, as backends without background processes do.
+    really runs. ``commands`` lists both. Its environment holds PATH and HOME, and its home is the
+    folder.
     """
 
     backend = "fake"
@@ -55,11 +57,14 @@ class FakeTerminal(Terminal):
         self._kept = Path(tempfile.mkdtemp(prefix="fake-terminal-", dir=folder.parent))
         self._numbers = itertools.count(1)
         self._groups: set[int] = set()
+        self._processes: list[FakeProcess] = []
 
     async def close(self) -> None:
         """End what is still running."""
         for group in self._groups:
             _kill(group, signal.SIGKILL)
+        for process in self._processes:
+            await process.kill()
 
     async def run(
         self,
@@ -78,6 +83,28 @@ class FakeTerminal(Terminal):
                 return _answer(answer, state, output, keep)
         return await self._really(command, state, timeout, stdin, output, keep)
 
+    async def start(self, command: str, *, state: TerminalState | None = None) -> Process:
+        state = state or self.state
+        self.commands.append(command)
+        started = await asyncio.create_subprocess_exec(
+            *("bash", "--noprofile", "--norc", "-c", SHELL, "bash", state.snapshot, "", command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=state.directory,
+            env=self._environment(state),
+            start_new_session=True,
+        )
+        process = FakeProcess(f"p{next(self._numbers)}", command, started)
+        self._processes.append(process)
+        return process
+
+    def _environment(self, state: TerminalState) -> dict[str, str]:
+        if state.snapshot:
+            return {}
+        path = os.environ.get("PATH", os.defpath)
+        return {"PATH": path, "HOME": str(self.folder), "PWD": state.directory}
+
     async def _really(
         self,
         command: str,
@@ -89,7 +116,6 @@ class FakeTerminal(Terminal):
     ) -> CommandResult:
         stem = self._kept / str(next(self._numbers))
         whole = stem.with_suffix(".output")
-        env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder)}
         with whole.open("wb") as file:
             try:
                 process = await asyncio.create_subprocess_exec(
@@ -99,7 +125,7 @@ class FakeTerminal(Terminal):
                     stdout=file,
                     stderr=file,
                     cwd=state.directory,
-                    env={**env, "PWD": state.directory} if not state.snapshot else {},
+                    env=self._environment(state),
                     start_new_session=True,
                 )
             except (OSError, ValueError) as error:
@@ -120,7 +146,7 @@ class FakeTerminal(Terminal):
             output(data)
         after = state if timed_out else _state(stem, state)
         code = process.returncode or 0
-        exit_code = 124 if timed_out else 128 - code if code < 0 else code
+        exit_code = 124 if timed_out else _as_shells(code)
         return CommandResult(
             _ends(data, keep),
             exit_code,
@@ -129,6 +155,59 @@ class FakeTerminal(Terminal):
             str(whole) if len(data) > keep else "",
             timed_out,
         )
+
+
+class FakeProcess(Process):
+    """A background process of a `FakeTerminal`. The last 200 KB of its output are kept."""
+
+    def __init__(self, id: str, command: str, started: asyncio.subprocess.Process) -> None:
+        self.id = id
+        self.command = command
+        self.started = time.time()
+        self._process = started
+        self._output = bytearray()
+        self._total = 0
+        self._reading = asyncio.create_task(self._read())
+
+    @property
+    def exit_code(self) -> int | None:
+        code = self._process.returncode
+        return None if code is None or not self._reading.done() else _as_shells(code)
+
+    async def wait(self, timeout: float | None = None) -> int | None:  # noqa: ASYNC109
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.shield(self._reading)
+        except TimeoutError:
+            return None
+        return self.exit_code
+
+    def output(self, offset: int = 0) -> tuple[bytes, int]:
+        start = len(self._output) - (self._total - min(offset, self._total))
+        return bytes(self._output[max(start, 0) :]), self._total
+
+    async def write(self, data: bytes, *, end: bool = False) -> None:
+        stdin = self._process.stdin
+        if stdin is None or stdin.is_closing() or self.exit_code is not None:
+            raise TerminalError(f"{self.id} takes no more input")
+        stdin.write(data)
+        await stdin.drain()
+        if end:
+            stdin.close()
+
+    async def kill(self) -> None:
+        _kill(self._process.pid, signal.SIGTERM)
+        if await self.wait(2) is None:
+            _kill(self._process.pid, signal.SIGKILL)
+        await self._reading
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while data := await self._process.stdout.read(65_536):
+            self._total += len(data)
+            self._output += data
+            del self._output[:-200_000]
+        await self._process.wait()
 
 
 class FakeBackend(TerminalBackend):
@@ -194,6 +273,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     finally:
         _kill(process.pid, signal.SIGKILL)
     await process.wait()
+
+
+def _as_shells(code: int) -> int:
+    return 128 - code if code < 0 else code
 
 
 def _kill(group: int, number: signal.Signals) -> None:

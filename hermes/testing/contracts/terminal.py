@@ -240,6 +240,15 @@ class TerminalContract:
         home = (await terminal.run("cd ~ && pwd -P")).output.decode().rstrip("\n")
         assert await terminal.resolve("~/x y") == f"{home.rstrip('/')}/x y"
 
+    async def test_files_are_reached_from_a_directory_that_is_gone(
+        self, terminal: Terminal, folder: str
+    ) -> None:
+        terminal.state = TerminalState(f"{folder}/gone")
+        await terminal.write(f"{folder}/a", b"1")
+        assert await terminal.read(f"{folder}/a") == b"1"
+        assert await terminal.resolve(f"{folder}/b/../a") == f"{folder}/a"
+        assert len(await terminal.list(folder)) == 1
+
     async def test_what_is_not_there_is_an_error_that_says_so(
         self, terminal: Terminal, folder: str
     ) -> None:
@@ -267,9 +276,7 @@ class TerminalContract:
     async def test_a_background_process_is_killed_whole(self, terminal: Terminal) -> None:
         self.needs_background()
         name = unique()
-        process = await terminal.start(
-            f"(sleep {name} &); trap '' TERM; sleep {name}; sleep {name}"
-        )
+        process = await terminal.start(f"sleep {name} & trap '' TERM; sleep {name}; sleep {name}")
         assert await process.wait(0.2) is None
         await process.kill()
         assert process.exit_code not in (None, 0)

@@ -19,7 +19,6 @@ class TestLocalTerminal(TerminalContract):
 
 
 class TestFakeTerminal(TerminalContract):
-    background = False
     kills_sessions = False
 
     @pytest.fixture

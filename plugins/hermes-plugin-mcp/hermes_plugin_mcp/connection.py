@@ -33,7 +33,7 @@ from hermes_plugin_mcp.plan import Plan
 from hermes_plugin_mcp.stdio import StdioServer
 from hermes_plugin_mcp.wire import definition, sendable, tool_result
 
-# What the SDK logs of a broken server is ours to say; with no handler it would reach the terminal.
+# What the SDK logs of a broken server is ours to say; without a handler it goes to the terminal.
 logging.getLogger("mcp").addHandler(logging.NullHandler())
 
 LEAVE = 3.0

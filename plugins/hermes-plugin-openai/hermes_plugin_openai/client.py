@@ -7,6 +7,8 @@ typed methods walk all messages and build a model of each chunk, which costs mor
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -204,7 +206,9 @@ def _reason(error: BaseException) -> str:
     deepest: BaseException | None = error
     while deepest is not None and deepest not in seen:
         seen.append(deepest)
-        if isinstance(deepest, OSError) and deepest.strerror:
-            return deepest.strerror.lower()
+        if isinstance(deepest, socket.gaierror):
+            return f"its name cannot be looked up ({(deepest.strerror or '').lower()})"
+        if isinstance(deepest, OSError) and deepest.errno:
+            return os.strerror(deepest.errno).lower()  # asyncio says "connect call failed"
         deepest = deepest.__cause__ or deepest.__context__
     return one_line(error)

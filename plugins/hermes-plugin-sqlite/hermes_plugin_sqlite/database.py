@@ -25,7 +25,7 @@ BUSY_SECONDS = 30
 APPLICATION = 0x4845524D
 """``PRAGMA application_id`` of a journal: "HERM"."""
 CACHE_KIB = 8192
-LOG_LIMIT = 16 << 20
+LOG_LIMIT = 4 << 20
 """Bytes that a WAL file may keep when it is empty of news."""
 
 NETWORKED = frozenset(

@@ -73,10 +73,12 @@ class SQLiteStore(Store):
 
     async def close(self) -> None:
         """Finish what was committed and let the file go."""
-        if self._scrubbing is not None:
-            self._scrubbing.cancel()
-        if self._searching is not None:
-            await asyncio.wait([self._searching])
+        scrubbing, self._scrubbing = self._scrubbing, None
+        searching, self._searching = self._searching, None
+        if scrubbing is not None:
+            scrubbing.cancel()
+        if searching is not None:
+            await asyncio.wait([searching])
         for worker in (self._searcher, self._reader, self._writer):
             await worker.stop()
 

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import hermes_plugin_sqlite
+from hermes_plugin_sqlite.store import SQLiteStore
+
+
+def test_the_store_is_offered() -> None:
+    (offer,) = hermes_plugin_sqlite.hermes_stores()
+    assert offer.name == "sqlite"
+    assert offer.target == f"{SQLiteStore.__module__}:{SQLiteStore.__qualname__}"
+
+
+def test_listing_the_offer_loads_no_database() -> None:
+    code = (
+        "import sys, hermes_plugin_sqlite as p; p.hermes_stores();"
+        " assert not {'apsw', 'asyncio'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
