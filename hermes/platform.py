@@ -1,8 +1,8 @@
 """The contract of a messaging platform, and what goes in and out (§5, §6).
 
 A platform only moves bytes: it turns what arrives into `Inbound` and hands it to the inbox, which
-keeps it durably and drops repeats; it sends one `Part` when told to. Access, splitting, retrying and
-bookkeeping are not its business.
+keeps it durably and drops repeats; it sends one `Part` when told to. Access, splitting, retrying
+and bookkeeping are not its business.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class Platform(Resource):
     @abstractmethod
     async def run(self, inbox: Inbox) -> None:
         """Receive until cancelled. Raising means "restart me"; an authentication failure, raised as
-        `Failed`, stops this platform and says so."""
+        `Failed`, stops this platform and says so.
+        """
 
     @abstractmethod
     async def send(self, part: Part) -> Receipt:

@@ -40,7 +40,7 @@ CANCELLED = "[Cancelled by the user before it finished.]"
 
 
 class Prepared(msgspec.Struct):
-    """A tool use of the model's answer, made ready: a call, or the error that it is answered with."""
+    """A tool use of the model's answer, made ready: a call, or the error that answers it."""
 
     use: ToolUse
     tool: Tool | None
@@ -128,7 +128,7 @@ class Toolbox:
             return ToolResult.error(f"{call.request.tool} failed: {one_line(error, 2000)}")
 
     def _keep(self, call: ToolCall, result: ToolResult) -> ToolResult:
-        """Keep a long output whole on disk; give the model head, tail and address (pain point 23)."""
+        """Keep a long output whole on disk; give the model head, tail and address."""
         text = clean(self._redact(result.text))
         if len(text) > call.tool.limit:
             address = f"{call.request.session.id}-{call.request.id}"

@@ -21,12 +21,18 @@ _MODULES = {
     "contracts.prompt": "PromptContract",
     "contracts.store": "StoreContract",
     "fakes": "FakeMemory FakePlatform MemoryInbox",
-    "make": "Asker Events assistant make_authority make_call make_inbound make_key make_outgoing"
-    " make_request make_session make_tool make_turn",
+    "make": "Asker Events assistant make_authority make_call make_inbound make_key"
+    " make_outgoing make_request make_session make_tool make_turn",
     "models": "FakeModels ModelQuestion",
     "runtime": "AllowAll open_runtime",
     "servers": "Server serve",
     "store": "MemoryDisk MemoryStore",
+    "answers": "Call Fail Say",
+    "provider": "ScriptedProvider",
+    "openai_server": "OpenAIServer",
+    "openai_wire": "Exchange Raw",
+    "contracts.provider": "ProviderContract",
+    "contracts.terminal": "TerminalContract",
 }
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -34,11 +40,9 @@ _WHERE = {name: module for module, names in _MODULES.items() for name in names.s
 __all__ = sorted(_WHERE)
 
 if TYPE_CHECKING:
+    from hermes.testing.answers import Call as Call, Fail as Fail, Say as Say
     from hermes.testing.children import RealChildren as RealChildren
-    from hermes.testing.commands import (
-        FakeCommandContext as FakeCommandContext,
-        give as give,
-    )
+    from hermes.testing.commands import FakeCommandContext as FakeCommandContext, give as give
     from hermes.testing.context import (
         CapturedLog as CapturedLog,
         FakeContext as FakeContext,
@@ -54,7 +58,9 @@ if TYPE_CHECKING:
     from hermes.testing.contracts.platform import PlatformContract as PlatformContract
     from hermes.testing.contracts.plugin import PluginContract as PluginContract
     from hermes.testing.contracts.prompt import PromptContract as PromptContract
+    from hermes.testing.contracts.provider import ProviderContract as ProviderContract
     from hermes.testing.contracts.store import StoreContract as StoreContract
+    from hermes.testing.contracts.terminal import TerminalContract as TerminalContract
     from hermes.testing.fakes import (
         FakeMemory as FakeMemory,
         FakePlatform as FakePlatform,
@@ -75,6 +81,9 @@ if TYPE_CHECKING:
         make_turn as make_turn,
     )
     from hermes.testing.models import FakeModels as FakeModels, ModelQuestion as ModelQuestion
+    from hermes.testing.openai_server import OpenAIServer as OpenAIServer
+    from hermes.testing.openai_wire import Exchange as Exchange, Raw as Raw
+    from hermes.testing.provider import ScriptedProvider as ScriptedProvider
     from hermes.testing.runtime import AllowAll as AllowAll, open_runtime as open_runtime
     from hermes.testing.servers import Server as Server, serve as serve
     from hermes.testing.store import MemoryDisk as MemoryDisk, MemoryStore as MemoryStore

@@ -145,6 +145,10 @@ def target_problems(kind: str, offer: Offer, module: ModuleType) -> list[str]:
 
 def family_problems(kind: str, offer: Offer, made: Any) -> list[str]:
     """List why *made*, what the host got of *offer*, is not what its kind asks for."""
+    if kind == "commands" and isinstance(made, (Command, Group)):
+        if set(offer.surfaces) != made.surfaces:
+            said = f"says {', '.join(offer.surfaces)}, the command {', '.join(made.surfaces)}"
+            return [f"commands {offer.name!r}: its offer {said}"]
     if offer.family or _fits(kind, made):
         return []
     return [f"{kind} {offer.name!r}: {offer.target} gave {made!r}"]

@@ -24,7 +24,7 @@ from hermes import (
 )
 from hermes_plugin_mcp.definitions import Definition, load, offered, save
 from hermes_plugin_mcp.errors import ConnectionFailed, Lost, NotSent
-from hermes_plugin_mcp.plan import fingerprint, plan, prefix
+from hermes_plugin_mcp.plan import fill, fingerprint, prefix
 from hermes_plugin_mcp.settings import Mcp, McpServer
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Server:
 
     def _want(self) -> None:
         self._wanted.set()
-        if self._owner is None:
+        if self._owner is None or self._owner.done():
             # A context of its own: nothing of the conversation that came first goes with it.
             self._owner = asyncio.create_task(
                 self._own(), name=self.source, context=contextvars.Context()
@@ -205,7 +205,7 @@ class Server:
         # A second of imports, once a process: in a thread, so that the loop goes on.
         module = await asyncio.to_thread(importlib.import_module, "hermes_plugin_mcp.connection")
         connection: Connection = module.Connection(
-            plan(self.name, self.settings, context.secrets, context.children),
+            fill(self.name, self.settings, context.secrets, context.children.allowlist()),
             context.children,
             limit=self._shared.message_mb * 1_000_000,
             ready=self._connected,

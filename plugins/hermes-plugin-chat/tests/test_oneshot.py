@@ -1,0 +1,3 @@
+"""``hermes -z`` and ``-q``: for scripts."""
+
+from __future__ import annotations
