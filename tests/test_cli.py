@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 import hermes
+from hermes import HermesError, Notice, TextChunk, TurnFinished
+from hermes.shell import ShellContext
 
 COMMANDS = """
 import sys
@@ -320,3 +324,39 @@ def test_the_list_for_programs_is_json(shell: Any) -> None:
     found = {plugin["name"]: plugin for plugin in json.loads(shell.run("plugins", "--json").stdout)}
     assert found["x"]["state"] == "active"
     assert found["x"]["offers"][0]["name"] == "hello"
+
+
+def test_a_question_is_asked_on_the_terminal(shell: Any) -> None:
+    ours, theirs = pty.openpty()
+    asking = subprocess.Popen(
+        [sys.executable, "-S", "-m", "hermes", "ask"],
+        env=shell.environment,
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while b"Sure? [once/deny] " not in shown:
+        shown += os.read(ours, 1000)
+    os.write(ours, b"maybe\n")
+    while shown.count(b"Sure?") < 2:
+        shown += os.read(ours, 1000)
+    os.write(ours, b"o\n")
+    assert asking.communicate(timeout=30) == ("once\n", None)
+    os.close(ours)
+
+
+async def test_a_turn_is_shown_as_it_comes(site: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    async def turn(*events: Any) -> AsyncIterator[Any]:
+        for event in events:
+            yield event
+
+    context = ShellContext(site.host())
+    await context.stream(turn(TextChunk("Hel"), TextChunk("lo"), TurnFinished("ok", "Hello")))
+    await context.stream(turn(Notice("slow"), TurnFinished("ok", "Whole")))
+    with pytest.raises(HermesError, match="quota"):
+        await context.stream(turn(TurnFinished("failed", "quota is used up")))
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("Hello\nWhole\n", "slow\n")

@@ -33,6 +33,8 @@ _MODULES = {
     "openai_wire": "Exchange Raw",
     "contracts.provider": "ProviderContract",
     "contracts.terminal": "TerminalContract",
+    "contracts.tools": "ToolContract",
+    "terminal": "FakeBackend FakeProcess FakeTerminal",
 }
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from hermes.testing.contracts.provider import ProviderContract as ProviderContract
     from hermes.testing.contracts.store import StoreContract as StoreContract
     from hermes.testing.contracts.terminal import TerminalContract as TerminalContract
+    from hermes.testing.contracts.tools import ToolContract as ToolContract
     from hermes.testing.fakes import (
         FakeMemory as FakeMemory,
         FakePlatform as FakePlatform,
@@ -87,6 +90,11 @@ if TYPE_CHECKING:
     from hermes.testing.runtime import AllowAll as AllowAll, open_runtime as open_runtime
     from hermes.testing.servers import Server as Server, serve as serve
     from hermes.testing.store import MemoryDisk as MemoryDisk, MemoryStore as MemoryStore
+    from hermes.testing.terminal import (
+        FakeBackend as FakeBackend,
+        FakeProcess as FakeProcess,
+        FakeTerminal as FakeTerminal,
+    )
 else:
 
     def __getattr__(name):

@@ -306,7 +306,7 @@ class MemoryStore(Store):
         before: int | None = None,
         order: Order = "newest",
     ) -> list[Hit]:
-        words = re.sub(r'["\0]', " ", query).casefold().split()
+        words = re.sub(r'["\0]', " ", query).split()
         hits = [
             hit
             for kept in self.disk.conversations.values()
@@ -319,13 +319,21 @@ class MemoryStore(Store):
 
 
 def _hits(kept: Conversation, words: list[str], roles: Sequence[str]) -> list[Hit]:
-    """Find the records that hold every one of *words*, as parts of words too."""
+    """Find the records that hold every one of *words*."""
+    patterns = [re.compile(_pattern(word), re.IGNORECASE) for word in words]
     hits = []
     for seq, row in enumerate(kept.rows, 1):
         role, text = searchable(row.record(seq).body)
-        folded = text.casefold()
-        if role in roles and words and all(word in folded for word in words):
-            start = max(0, folded.index(words[0]) - 60)
+        found = [pattern.search(text) for pattern in patterns]
+        if role in roles and found and all(found):
+            start = max(0, min(match.start() for match in found if match) - 60)
             snippet = text[start : start + 160]
             hits.append(Hit(kept.info.id, seq, role, snippet, row.time, kept.info.title))
     return hits
+
+
+def _pattern(word: str) -> str:
+    """Match *word* as a whole; in scripts that write none apart, anywhere."""
+    if any(character >= "\u2e80" for character in word):
+        return re.escape(word)
+    return rf"(?<!\w){re.escape(word)}(?!\w)"

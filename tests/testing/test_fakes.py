@@ -141,7 +141,7 @@ async def test_children_are_killed_with_all_that_they_started(plugin_context: Ma
     children = plugin_context().children
     env = children.allowlist()
     token = children.mark(env, what="a tree")
-    shell = "setsid sleep 300 & (setsid sleep 300 &) ; echo up; trap '' TERM; sleep 300"
+    shell = "trap '' TERM; setsid sleep 300 & (setsid sleep 300 &); sleep 300 & echo up; wait"
     process = await asyncio.create_subprocess_exec(
         "bash", "-c", shell, env=env, stdout=asyncio.subprocess.PIPE
     )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
-from hermes import CommandContext, PluginContext, group
+from hermes import CommandContext, HermesError, PluginContext, group
 from hermes_plugin_mcp.definitions import Definition, offered, tool_names
 from hermes_plugin_mcp.family import Servers, ServerTools
 from hermes_plugin_mcp.plan import warnings
+from hermes_plugin_mcp.server import Unavailable
+
+if TYPE_CHECKING:
+    from hermes_plugin_mcp.connection import Connection
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Reply in JSON.")
 
@@ -37,7 +41,7 @@ async def test(context: CommandContext, name: str, as_json: bool) -> None:
     toolset = (await _servers(context)).toolset(name)
     try:
         began = time.monotonic()
-        connection = await toolset.server.ready()
+        connection = await _connected(toolset)
         about = {
             "name": name,
             "server": connection.server,
@@ -64,13 +68,22 @@ async def tools(context: CommandContext, name: str, again: bool, as_json: bool) 
     if again or toolset.server.definitions is None:
         toolset = (await _servers(context)).toolset(name)
         try:
-            await toolset.tools()
+            await _connected(toolset)
         finally:
             await toolset.close()
     rows = _rows(toolset)
     width = max((len(row["tool"] or "-") for row in rows), default=0)
     lines = [f"{row['tool'] or '-':{width}}  {row['summary']}".rstrip() for row in rows]
     _reply(context, rows, as_json, lines or [f"{name}: no tools"])
+
+
+async def _connected(toolset: ServerTools) -> Connection:
+    try:
+        return await toolset.server.ready()
+    except Unavailable as error:
+        # When it would be tried again says nothing here: this process ends.
+        server = toolset.server
+        raise HermesError(f"MCP server {server.name}: {server.reason or error}") from None
 
 
 def _list(context: CommandContext, *, as_json: bool) -> None:

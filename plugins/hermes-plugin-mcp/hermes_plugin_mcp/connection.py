@@ -63,7 +63,6 @@ class Connection:
         self.server = ""
         """Name and version by which the server calls itself."""
         self.protocol = ""
-        self._children = children
         self._limit = limit
         self._ready = ready
         self._changed = changed
@@ -73,6 +72,9 @@ class Connection:
         self._relist = asyncio.Event()
         self._scope = anyio.CancelScope()
         self._client: Client | None = None
+        self._stdio = (
+            StdioServer(plan, children, limit=limit, lost=self._child_gone) if plan.argv else None
+        )
         self.calls: set[asyncio.Task[Any]] = set()
         """Under way, those whose caller has gone included."""
         self._last_status = 0  # of the last HTTP answer that was an error
@@ -90,6 +92,11 @@ class Connection:
         if not self._connected:
             self._scope.cancel()
 
+    async def kill(self) -> None:
+        """End its processes now, from any task; `hold` then has little left to wait for."""
+        if self._stdio is not None:
+            await self._stdio.kill(grace=0)
+
     # The owner task.
 
     async def hold(self, idle: Callable[[], float]) -> str:
@@ -98,13 +105,10 @@ class Connection:
         *idle* says for how many seconds it is still needed. Returns why it was lost, empty where it
         was ended on purpose. Raises ConnectionFailed when it could not be had in the first place.
         """
-        stdio: StdioServer | None = None
+        stdio = self._stdio
         broken: Exception | None = None
         try:
-            if self.plan.argv:
-                stdio = StdioServer(
-                    self.plan, self._children, limit=self._limit, lost=self._child_gone
-                )
+            if stdio is not None:
                 await stdio.start()
             self._scope.deadline = anyio.current_time() + self.plan.connect_timeout
             with self._scope:

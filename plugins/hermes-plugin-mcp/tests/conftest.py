@@ -90,7 +90,7 @@ class World:
         (tool,) = [tool for tool in tools if tool.name.endswith(f"__{name}")]
         return await self.call(tool, **arguments)
 
-    async def until(self, condition: Callable[[], object], seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it did not happen"
@@ -129,7 +129,7 @@ class HttpServer:
             [sys.executable, SDK, self.kind, str(self.port), *self.arguments],
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()

@@ -41,7 +41,7 @@ async def test_a_server_that_died_fails_calls_fast_and_is_found_again(
     for _ in range(3):
         began = time.monotonic()
         result = await world.run(toolset, "echo", text="anybody?")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5 * 2
         assert result.is_error
         assert "web" in result.text
     server.start()
@@ -49,7 +49,7 @@ async def test_a_server_that_died_fails_calls_fast_and_is_found_again(
     async def answers() -> bool:
         return not (await world.run(toolset, "echo", text="hi")).is_error
 
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not await answers():
         assert time.monotonic() < end
         await asyncio.sleep(0.05)
@@ -69,7 +69,7 @@ async def test_a_server_that_dies_during_a_call_leaves_its_outcome_unknown(
     server.kill()
     result = await slow
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5 * 2
     assert result.is_error
     assert result.unknown
 
@@ -84,7 +84,7 @@ async def test_a_restarted_server_with_new_sessions_answers_the_next_call(
     server.kill()
     server.start()
 
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while (result := await world.run(toolset, "echo", text="hi")).is_error:
         assert time.monotonic() < end, result.text
         await asyncio.sleep(0.05)

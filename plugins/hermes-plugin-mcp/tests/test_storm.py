@@ -1,12 +1,14 @@
 """AT-16: five servers that misbehave, reconnected again and again; and the owner killed at last.
 
-``HERMES_MCP_RECONNECTS`` says how often; the soak run does 200.
+``MCP_RECONNECTS`` says how often; the soak run does 200.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -20,6 +22,7 @@ import pytest
 from hermes import HermesError
 
 RAW = str(Path(__file__).parent / "programs" / "raw_server.py")
+SOAK = int(os.environ.get("MCP_RECONNECTS", "200"))
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -38,9 +41,10 @@ class Refusing(BaseHTTPRequestHandler):
 
 
 async def timed(awaitable: Awaitable[Any], seconds: float = 2.0) -> Any:
+    """Give the result, if it came in *seconds*; five times that on a machine that does more."""
     began = time.monotonic()
     result = await awaitable
-    assert time.monotonic() - began < seconds
+    assert time.monotonic() - began < 5 * seconds
     return result
 
 
@@ -50,7 +54,7 @@ async def churn(world: Any, toolset: Any, rounds: int, kill: Callable[[], Awaita
     for _ in range(rounds):
         await kill()
         await timed(world.run(toolset, "echo", text="anybody?"))
-        await world.until(lambda: toolset.server.connection, 20)
+        await world.until(lambda: (c := toolset.server.connection) and not c.ended)
         now = (await timed(world.run(toolset, "pid"))).text
         assert now.isdigit()
         assert now != before
@@ -108,9 +112,41 @@ async def storm(world: Any, rounds: int) -> None:
 
 
 async def test_a_storm_of_reconnections_leaves_one_tree_a_server(world: Any) -> None:
-    await storm(world, int(os.environ.get("HERMES_MCP_RECONNECTS", "2")))
+    await storm(world, 2)
+
+
+def marked(owner: str) -> list[str]:
+    """Find the live processes that an owner's servers started, by their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            mark = f"HERMES_CHILD={owner}:".encode()
+            if mark in (folder / "environ").read_bytes():
+                found.append(folder.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
+def test_what_a_killed_owner_left_is_gone_after_the_next_start(tmp_path: Path) -> None:
+    program = str(Path(RAW).with_name("owner.py"))
+    command = [sys.executable, program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as hermes:
+        assert hermes.stdout is not None
+        assert hermes.stdout.readline() == "ready\n"
+        (record,) = (tmp_path / "run").glob("children-*.json")
+        owner = json.loads(record.read_text())["owner"]
+        assert len(marked(owner)) == 7  # one, three, and a shell with two
+        hermes.kill()
+
+    reaped = subprocess.run([*command, "--reap"], capture_output=True, text=True, check=True)
+
+    assert "mcp:stubborn" in reaped.stdout
+    assert not marked(owner)
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 async def test_a_long_storm(world: Any) -> None:
-    await storm(world, int(os.environ.get("HERMES_MCP_RECONNECTS", "200")))
+    await storm(world, SOAK)
