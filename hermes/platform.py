@@ -8,7 +8,8 @@ and bookkeeping are not its business.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -39,6 +40,8 @@ class Inbound(msgspec.Struct, frozen=True):
     direct: bool = True
     """A private chat, or we were addressed by name."""
     reply_to: str = ""
+    answers: str = ""
+    """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0
     """UTC microseconds, by the platform's clock."""
 
@@ -60,6 +63,9 @@ class Outgoing(msgspec.Struct, frozen=True):
     final: bool = True
     """False for a draft that a later one replaces."""
     reply_to: str = ""
+    question: str = ""
+    """Id of the question this puts, with its `choices`."""
+    choices: tuple[str, ...] = ()
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -70,6 +76,11 @@ class Part(msgspec.Struct, frozen=True):
     attachment: Attachment | None = None
     markup: str = ""
     """The platform's own (entities, blocks), as JSON text."""
+    reply_to: str = ""
+    question: str = ""
+    """Id of the question this puts; a press comes back as `Inbound.answers`."""
+    choices: tuple[str, ...] = ()
+    """Buttons, where the platform has them; the text says how to answer without."""
     edits: str = ""
     """Id of an earlier message that this replaces."""
     token: str = ""
@@ -107,6 +118,9 @@ class Inbox(ABC):
         """Give the last cursor that was kept."""
 
 
+MessageState: TypeAlias = Literal["queued", "working", "done", "failed"]
+
+
 class Platform(Resource):
     """A messenger. One object per process and account."""
 
@@ -124,3 +138,9 @@ class Platform(Resource):
 
     async def typing(self, key: SessionKey) -> None:
         """Show that an answer is being made."""
+
+    async def mark(self, key: SessionKey, message: str, state: MessageState) -> None:
+        """Show on the person's message *message* (its `Inbound.id`) what became of it."""
+
+    async def menu(self, commands: Sequence[tuple[str, str]]) -> None:
+        """Show name and summary of each command where the platform has a menu for them."""
