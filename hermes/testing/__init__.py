@@ -33,6 +33,7 @@ _MODULES = {
     "openai_wire": "Exchange Raw",
     "contracts.provider": "ProviderContract",
     "contracts.terminal": "TerminalContract",
+    "terminal": "FakeBackend FakeProcess FakeTerminal",
 }
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -87,6 +88,12 @@ if TYPE_CHECKING:
     from hermes.testing.runtime import AllowAll as AllowAll, open_runtime as open_runtime
     from hermes.testing.servers import Server as Server, serve as serve
     from hermes.testing.store import MemoryDisk as MemoryDisk, MemoryStore as MemoryStore
+    from hermes.testing.terminal import (
+        FakeBackend as FakeBackend,
+        FakeProcess as FakeProcess,
+        FakeTerminal as FakeTerminal,
+    )
+
 else:
 
     def __getattr__(name):
