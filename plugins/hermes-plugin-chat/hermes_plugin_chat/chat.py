@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hermes import (
     OWNER,
@@ -19,6 +19,7 @@ from hermes import (
     Question,
     Reply,
     TurnFinished,
+    one_line,
 )
 from hermes_plugin_chat.asking import DENY, Questions, ask
 from hermes_plugin_chat.banner import banner, recap
@@ -62,7 +63,7 @@ async def talk(context: CommandContext, request: Request) -> None:
     with Keyboard(file, slash.complete) if terminal else nullcontext() as keyboard:
         chat = Chat(runtime, here, request, Screen(), keyboard, slash)
         with chat.signals():
-            await chat.run()
+            await chat.run(keyboard or PipedLines())
 
 
 async def show_once(
@@ -83,6 +84,13 @@ async def show_once(
                 ),
                 failure=False,
             )
+
+
+class Source(Protocol):
+    """Where messages come from."""
+
+    async def message(self, prompt: str, more: str) -> str:
+        """Give the next message. Raises EOFError, or Interrupted for Ctrl+C."""
 
 
 class Chat:
@@ -106,21 +114,20 @@ class Chat:
         self.authority = request.authority(can_ask=keyboard is not None)
         self._request = request
         self._keyboard = keyboard
-        self._source = keyboard or PipedLines()
         self._slash = slash
         self._main = asyncio.current_task()
         self._doing: asyncio.Task[Any] | None = None
         """The reading or the command under way."""
         self._reading = False
-        self._turns = 0
-        """Turns being shown: none or one."""
+        self._shown: Show | None = None
+        """The turn under way."""
         self._presses = 0
         """Of Ctrl+C in this turn."""
         self._pressed = -TWICE
         """When Ctrl+C was pressed at the prompt."""
         self._ended_by = 0
 
-    async def run(self) -> None:
+    async def run(self, source: Source) -> None:
         """Read and answer until the person leaves. Raises `Ended` when a signal did it."""
         screen = self.screen
         opening: asyncio.Task[None] | None = None
@@ -130,7 +137,7 @@ class Chat:
             await self._arrive()
             opening = asyncio.ensure_future(self._open_provider())
             while not self.left:
-                text = await self._read()
+                text = await self._read(source)
                 if text.strip():
                     await self._take(text)
         except asyncio.CancelledError:
@@ -145,13 +152,13 @@ class Chat:
         if screen.live and self.here.info.records:
             screen.line(f"hermes -r {self.here.info.id} goes on with this conversation", "dim")
 
-    async def _read(self) -> str:
+    async def _read(self, source: Source) -> str:
         """Read a message; empty where there was none."""
         symbols, style = self.screen.symbols, self.screen.style
         prompt = style(symbols.prompt, "bold", "green") + " "
         self.screen.fresh()
         self._doing = reading = asyncio.ensure_future(
-            self._source.message(prompt, style(symbols.more, "dim") + " ")
+            source.message(prompt, style(symbols.more, "dim") + " ")
         )
         self._reading = True
         try:
@@ -189,6 +196,9 @@ class Chat:
             await task
         except HermesError as error:
             self.screen.line(str(error), "red")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's command)
+            self.runtime.log.error("command failed", error=one_line(error))
+            self.screen.line(one_line(error), "red")
         except asyncio.CancelledError:
             if self._ended_by or not task.cancelled():
                 task.cancel()
@@ -240,11 +250,11 @@ class Chat:
 
         *failure* False leaves the line of a failed turn to the caller.
         """
-        show = Show(self.screen, stream=self._request.stream, failure=failure)
+        self._shown = show = Show(self.screen, stream=self._request.stream, failure=failure)
         questions = self._questions()
         finished = TurnFinished("failed", "The turn did not end.")
         waiting: list[Event] = []
-        self._turns, self._presses = self._turns + 1, 0
+        self._presses = 0
         try:
             async for event in events:
                 if isinstance(event, Asked) and questions is not None:
@@ -263,7 +273,7 @@ class Chat:
                         show(each)
                     waiting.clear()
         finally:
-            self._turns -= 1
+            self._shown = None
             self.screen.clear_status()
             if questions is not None:
                 await questions.close()
@@ -304,11 +314,12 @@ class Chat:
 
     def interrupt(self) -> None:
         """Ctrl+C: stop the turn, end the command, or ask whether to leave."""
-        if self._turns:
+        if self._shown is not None:
+            self._shown.pause()
             self._presses += 1
             if self._presses == 1:
                 self.screen.line(f"{self.screen.symbols.stop} stopping", "dim")
-                stop(self.runtime, self.here.info.id, lambda: self._turns > 0)
+                stop(self.runtime, self.here.info.id, lambda: self._shown is not None)
             elif self._presses == 2:
                 self.screen.line("still stopping; Ctrl+C again leaves Hermes", "dim")
             else:

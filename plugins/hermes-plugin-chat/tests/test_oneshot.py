@@ -89,6 +89,15 @@ def test_it_goes_on_with_the_last_conversation_of_the_folder(run, model, tmp_pat
     assert said == ["first", "You said: first", "second"]
 
 
+def test_a_chat_keeps_the_model_it_was_started_with(run, model, tmp_path: Path) -> None:
+    model(record=str(tmp_path / "asked"))
+    run("-m", "openai:gpt-b", stdin="first\n")
+    run("-c", stdin="second\n")
+    run(stdin="another\n")
+    asked = [json.loads(line)["body"] for line in (tmp_path / "asked").read_text().splitlines()]
+    assert [each["model"] for each in asked] == ["gpt-b", "gpt-b", "test"]
+
+
 def test_what_nobody_can_approve_is_denied_unless_yolo_says_so(run, model, place: Path) -> None:
     model(call("run", command="touch here"), "Denied?", call("run", command="touch here"), "Done.")
     assert run("-z", "make it").stdout == "Denied?\n"

@@ -205,7 +205,7 @@ def test_a_killed_turn_goes_on_with_a_notice(terminal, model) -> None:
         os.kill(int(pid), signal.SIGKILL)
     term = again(terminal, term)
     recap = term.expect("Going on with the turn that was interrupted.")
-    assert "❯ sleep" in recap
+    assert "> sleep" in recap
     term.expect("It may have happened.")
     term.expect(PROMPT)
 
