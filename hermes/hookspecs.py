@@ -34,7 +34,8 @@ def hermes_platforms() -> list[Offer]:
 
 @hookspec
 def hermes_tools() -> list[Offer]:
-    """Offer tools: a target is a `Tool`, a list of them, or a `Toolset` class.
+    """Offer tools: a target is a `Tool`, a list of them, a `Toolset` class, or a `ToolsetFamily`
+    class where the offer says ``family=True``.
 
     The offer's name is the toolset that people enable and disable. Resolved when a conversation
     begins whose toolsets include it.
@@ -53,7 +54,7 @@ def hermes_terminals() -> list[Offer]:
 
 @hookspec
 def hermes_memory() -> list[Offer]:
-    """Offer long-term memory: targets are `Memory` classes or factories. One is used, by ``memory``."""
+    """Offer long-term memory: targets are `Memory` classes or factories. One is used."""
     raise NotImplementedError
 
 

@@ -8,6 +8,7 @@ closes what it opened.
 
 from __future__ import annotations
 
+import os
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -49,7 +50,8 @@ class CommandResult(msgspec.Struct, frozen=True):
     """How a command ended."""
 
     output: bytes
-    """Standard output and error as they came, head and tail only where it was more than asked for."""
+    """Standard output and error as they came. Where that is less than `total`, its first half is
+    the beginning and the rest the end."""
     exit_code: int
     """124 after a timeout, 130 after an interrupt, as shells and coreutils have it."""
     state: TerminalState
@@ -85,7 +87,7 @@ class Process(ABC):
         """None while it runs."""
 
     @abstractmethod
-    async def wait(self, timeout: float | None = None) -> int | None:
+    async def wait(self, timeout: float | None = None) -> int | None:  # noqa: ASYNC109
         """Wait until it ends; None when *timeout* seconds pass first."""
 
     @abstractmethod
@@ -105,6 +107,8 @@ class Terminal(Resource):
     """Commands and files of one scope. Only `run` must be written."""
 
     backend: str = ""
+    isolated: bool = False
+    """As `TerminalBackend.isolated` says of its backend. Set by the kernel."""
     state: TerminalState
     """What the next command starts from. `run` does not change it: whoever runs commands in
     parallel decides which state is kept."""
@@ -115,7 +119,7 @@ class Terminal(Resource):
         command: str,
         *,
         state: TerminalState | None = None,
-        timeout: float = 180.0,
+        timeout: float = 180.0,  # noqa: ASYNC109
         stdin: bytes = b"",
         output: Output | None = None,
         keep: int = 65_536,
@@ -132,8 +136,15 @@ class Terminal(Resource):
         raise TerminalError(f"{self.backend}: no background processes here")
 
     async def resolve(self, path: str) -> str:
-        """Make *path* absolute, with links followed; it need not exist."""
-        return (await self._checked(f"realpath -m -- {shlex.quote(path)}")).decode().rstrip("\n")
+        """Make *path* absolute, with links followed; it need not exist.
+
+        It is relative to the terminal's directory; a leading ``~`` is the home folder there.
+        """
+        quoted = shlex.quote(path)
+        if path == "~" or path.startswith("~/"):
+            quoted = f'"$HOME"{shlex.quote(path[1:])}'
+        found = await self._checked(f"realpath -zm -- {quoted}", path)
+        return os.fsdecode(found).rstrip("\0")
 
     async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
         """Read *limit* bytes of a file from byte *offset* on."""
@@ -141,20 +152,25 @@ class Terminal(Resource):
         cut = "" if limit is None else f" | head -c {limit}"
         skip = f"tail -c +{offset + 1} -- {quoted}" if offset else f"cat -- {quoted}"
         size = (await self.stat(path)).size if limit is None else limit
-        return await self._checked(f"test -r {quoted} && {skip}{cut}", keep=max(size, 1) * 2)
+        return await self._checked(f"test -r {quoted} && {skip}{cut}", path, keep=max(size, 1) * 2)
 
     async def write(self, path: str, data: bytes) -> None:
-        """Write a file whole or not at all, making its folders; an existing one keeps its mode."""
+        """Write a file whole or not at all, making its folders.
+
+        An existing one keeps its mode; of a link, the file that it leads to changes.
+        """
         quoted = shlex.quote(path)
         await self._checked(
-            f'set -e; p={quoted}; mkdir -p -- "$(dirname -- "$p")"; t="$p.hermes.$$"; '
+            f'set -e; p=$(realpath -m -- {quoted}); test ! -d "$p"; t="$p.hermes.$$"; '
+            'mkdir -p -- "$(dirname -- "$p")"; '
             'if test -e "$p"; then cp -p -- "$p" "$t"; fi; cat > "$t"; mv -f -- "$t" "$p"',
+            path,
             stdin=data,
         )
 
     async def stat(self, path: str) -> FileInfo:
         """Describe a file, links followed. Raise `TerminalError` when there is none."""
-        line = await self._checked(f"stat -L -c '%F|%s|%Y' -- {shlex.quote(path)}")
+        line = await self._checked(f"stat -L -c '%F|%s|%Y' -- {shlex.quote(path)}", path)
         return _file_info(path, line.decode("utf-8", "replace").strip())
 
     async def list(self, path: str) -> tuple[FileInfo, ...]:
@@ -162,6 +178,7 @@ class Terminal(Resource):
         quoted = shlex.quote(path)
         found = await self._checked(
             f"cd -- {quoted} && find . -mindepth 1 -maxdepth 1 -printf '%y|%s|%T@|%f\\0'",
+            path,
             keep=4_194_304,
         )
         entries = []
@@ -174,8 +191,14 @@ class Terminal(Resource):
             entries.append(FileInfo(full, word, int(size), float(modified)))
         return tuple(sorted(entries, key=lambda entry: entry.path))
 
-    async def _checked(self, command: str, *, stdin: bytes = b"", keep: int = 65_536) -> bytes:
-        result = await self.run(command, stdin=stdin, keep=keep, timeout=60)
+    async def _checked(
+        self, command: str, path: str, *, stdin: bytes = b"", keep: int = 65_536
+    ) -> bytes:
+        """Run *command* about *path*, an absolute one from a directory that is gone, too."""
+        state = self.state
+        if path.startswith(("/", "~")):
+            state = TerminalState("/", state.snapshot)
+        result = await self.run(command, state=state, stdin=stdin, keep=keep, timeout=60)
         if result.exit_code != 0:
             said = result.output.decode("utf-8", "replace").strip().splitlines()
             raise TerminalError(said[-1] if said else f"exit code {result.exit_code}")

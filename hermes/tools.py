@@ -88,9 +88,9 @@ class ToolResult(msgspec.Struct, frozen=True):
     is_error: bool = False
     images: tuple[Image, ...] = ()
     source: str = ""
-    """Where text from outside came from (a URL, a server): it is labelled on its way to the model."""
+    """Where text from outside came from (a URL, a server): a label on its way to the model."""
     output: str = ""
-    """Address of the whole output (``output:ID``) where `text` is only a part. Set by the kernel."""
+    """Address of the whole output (``output:ID``) where `text` is a part. Set by the kernel."""
     unknown: bool = False
     """Whether it happened is not known; it was not repeated."""
 
@@ -110,6 +110,9 @@ class Tool(msgspec.Struct, frozen=True):
     paths: Callable[[Arguments], tuple[str, ...]] | None = None
     """The files or folders that a call with these arguments touches, and no others. Where it is
     not said, a policy cannot tell inside the workspace from outside."""
+    limit: int = 8_000
+    """Characters of a result that the model gets whole; of a longer one it gets head, tail and the
+    address of the whole."""
     toolset: str = ""
     """Name of the offer it came with. Set by the kernel."""
     plugin: str = ""
@@ -130,6 +133,26 @@ class Toolset(Resource):
     def last_seen(self) -> tuple[Tool, ...] | None:
         """List what was there last time, without waiting; None where that is not known."""
         return None
+
+
+class ToolsetFamily(Resource):
+    """Toolsets whose names only configuration or the home knows (MCP servers): the target of an
+    ``Offer(…, family=True)`` under `hermes_tools` (§4.1).
+
+    The family and each of its toolsets is opened and closed by an owner task of its own, the family
+    first and last.
+    """
+
+    @abstractmethod
+    def members(self) -> tuple[str, ...]:
+        """Name the toolsets there are, without waiting or connecting."""
+
+    @abstractmethod
+    def toolset(self, name: str) -> Toolset:
+        """Give the toolset of that name: one object per name and process.
+
+        Raise `NotFound`, with the nearest name, for one that is not a member.
+        """
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -161,7 +184,7 @@ class ToolRequest(msgspec.Struct, frozen=True):
 
 
 class ToolCall:
-    """One call on its way through the `tool` middleware, and what a tool function gets as `call`."""
+    """One call on its way through the `tool` middleware; what a tool function gets as `call`."""
 
     __slots__ = (
         "_open_terminal",
@@ -241,13 +264,13 @@ class ToolCall:
         return self.replace(grant=Grant(self.digest, by, why))
 
     def replace(self, *, emit: Emit | None = None, **changes: Any) -> ToolCall:
-        """Copy with other fields of `request`, or another `emit`. Changed arguments lose the grant."""
+        """Copy with other fields of `request`, or another `emit`. Grants hold for equal bytes."""
         return ToolCall(
             msgspec.structs.replace(self.request, **changes) if changes else self.request,
             self.tool,
             context=self.context,
             authority=self.authority,
-            emit=emit or self.emit,
+            emit=self.emit if emit is None else emit,
             ask=self.ask_person,
             models=self.models,
             terminal=self._open_terminal,
@@ -269,6 +292,7 @@ def tool(
     needs: set[Need] | frozenset[Need] = ...,
     lane: Callable[[Arguments], Lane] | Lane = ...,
     paths: Callable[[Arguments], tuple[str, ...]] | None = ...,
+    limit: int = ...,
     name: str = ...,
 ) -> Callable[[Function], Tool]: ...
 def tool(
@@ -279,6 +303,7 @@ def tool(
     needs: set[Need] | frozenset[Need] = EVERY_NEED,  # type: ignore[assignment]
     lane: Callable[[Arguments], Lane] | Lane = ALONE,
     paths: Callable[[Arguments], tuple[str, ...]] | None = None,
+    limit: int = 8_000,
     name: str = "",
 ) -> Tool | Callable[[Function], Tool]:
     """Make a `Tool` of an async function.
@@ -302,6 +327,7 @@ def tool(
             frozenset(needs),
             (lambda arguments: fixed) if fixed is not None else lane,  # type: ignore[arg-type]
             paths,
+            limit,
         )
 
     return make if function is None else make(function)

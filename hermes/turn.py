@@ -44,6 +44,8 @@ class TurnInput(msgspec.Struct, frozen=True):
     """Only these; empty means what the configuration enables."""
     sender: str = ""
     source: str = ""
+    retractable: bool = True
+    """Whoever listens can take back text that was shown."""
     parent: str = ""
     """Id of the turn that started this one (a sub-agent's)."""
 
@@ -101,7 +103,7 @@ class Turn:
         """Copy with other fields of `input`, or another `emit`."""
         return Turn(
             msgspec.structs.replace(self.input, **changes) if changes else self.input,
-            emit=emit or self.emit,
+            emit=self.emit if emit is None else emit,
             ask=self.ask,
             cancelled=self.cancelled,
             models=self.models,

@@ -1,0 +1,462 @@
+"""``config.yaml``: read with the place of every value, checked without importing plugins (§8).
+
+What counts, most to least: what the command line says, the file, the default of the settings
+struct. Secrets are references; their values come from the environment or ``.env``.
+
+A file that cannot be used is not used: the last good copy stands in, and one line says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from hermes import schemas
+from hermes.context import ConfigView
+from hermes.document import Document, KeyPath
+from hermes.errors import ConfigError, PluginError
+from hermes.files import locked, replace
+from hermes.kernel_settings import KernelSettings, legacy, translated
+from hermes.paths import HomePaths
+from hermes.schemas import REFERENCE
+from hermes.secrets import SecretStore, looks_secret
+from hermes.settings import decode_hook
+
+KERNEL = "hermes"
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One line about the configuration."""
+
+    level: Literal["error", "warning"]
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What a key is, and why."""
+
+    value: Any
+    source: str
+    """``file:line``, ``override``, ``default``."""
+    shadows: tuple[str, ...] = ()
+    """What would hold otherwise, nearest first: ``config.yaml:12 = 60``, ``default = 180``."""
+
+
+class _State(msgspec.Struct):
+    """One reading of the file."""
+
+    document: Document
+    data: dict[str, Any]
+    """The file's values, expanded and translated, with the overrides on top."""
+    file_data: dict[str, Any]
+    problems: list[Problem]
+    revision: str
+    unusable: str = ""
+
+
+class Config(ConfigView):
+    """The configuration of one home. Read when first asked."""
+
+    def __init__(
+        self,
+        paths: HomePaths,
+        secrets: SecretStore,
+        plugin_schemas: Mapping[str, dict[str, Any]],
+        load: Callable[[str], Any],
+        *,
+        silent: frozenset[str] = frozenset(),
+        overrides: Mapping[str, Any] | None = None,
+        report: Callable[[Problem], None] | None = None,
+    ) -> None:
+        """*load* gives a section's settings type; *silent* names sections of plugins that are not
+        active, which are nobody's mistake; *report* hears each problem of a reading once.
+        """
+        self.file = paths.config_file
+        self.report = report
+        self._paths, self._secrets, self._load_type, self._silent = paths, secrets, load, silent
+        self._overrides = dict(overrides or {})
+        kernel = msgspec.json.schema(KernelSettings, ref_template="#/$defs/{name}")
+        kernel = {**schemas.resolve(kernel, kernel), "$defs": kernel.get("$defs", {})}
+        self._schemas = {**plugin_schemas, KERNEL: kernel}
+        self._state: _State | None = None
+        self._sections: dict[str, Any] = {}
+        self._reported: set[Problem] = set()
+
+    # reading ------------------------------------------------------------------------------------
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with the file, a line each."""
+        return list(self._now().problems)
+
+    @property
+    def revision(self) -> str:  # type: ignore[override]
+        """Changes when the configuration does."""
+        return self._now().revision
+
+    def reload(self) -> bool:
+        """Read the file again. Whether anything changed."""
+        before = self._state.revision if self._state else None
+        self._state, self._sections = None, {}
+        return self._now().revision != before
+
+    def section(self, name: str) -> Any:
+        """Give a section as its validated struct; ``hermes`` is the kernel's own.
+
+        Raises ConfigError for a section that nobody owns, or a file that cannot be used.
+        """
+        if name not in self._sections:
+            state = self._usable()
+            kind = KernelSettings if name == KERNEL else self._type(name)
+            schema = self._schemas.get(name, {})
+            data = schemas.prune(self._part(state.data, name), schema, schema)
+            try:
+                made = msgspec.convert(data, kind, dec_hook=decode_hook, strict=False)
+            except (msgspec.ValidationError, ValueError) as error:
+                line = state.document.line((name,))
+                where = f"{self.file.name}:{line}" if line else self.file.name
+                raise ConfigError(f"{where}: {name}: {error}") from None
+            self._sections[name] = made
+        return self._sections[name]
+
+    def get(self, dotted: str) -> Any:
+        """Give the value of a key as plain data: what is written, else the default; or None."""
+        return self.explain(dotted).value
+
+    def explain(self, dotted: str) -> Explanation:
+        """Say what a key is, where that comes from, and what it shadows.
+
+        Raises ConfigError for a key that nothing knows.
+        """
+        state, path = self._usable(), tuple(dotted.split("."))
+        schema, root = self._schema(path)
+        layers: list[tuple[str, Any]] = [("default", schemas.defaults(schema, root))]
+        if (written := _find(state.file_data, path)) is not None:
+            layers.append((f"{state.document.name}:{state.document.line(path)}", written))
+        if (given := _find(_nested(self._overrides), path)) is not None:
+            layers.append(("override", given))
+        value = functools.reduce(_merged, (each for _, each in layers))
+        source, *below = reversed(layers)
+        shadows = [f"{where} = {json.dumps(each, default=str)}" for where, each in below]
+        if schema.get("format") == schemas.SECRET and str(value).startswith("env:"):
+            shadows += self._explain_variable(str(value)[4:])
+        return Explanation(value, source[0], tuple(shadows))
+
+    # writing ------------------------------------------------------------------------------------
+
+    def set(self, dotted: str, value: Any) -> str:
+        """Write one key, leave every other byte, and say what was done in one line.
+
+        Text is read as YAML would, unless the key wants text. A secret goes to ``.env`` and the
+        file keeps the reference. Raises ConfigError, with nothing written, for an unknown key or a
+        value that does not fit.
+        """
+        path = tuple(dotted.split("."))
+        schema, root = self._schema(path)
+        if schema.get("format") == schemas.SECRET and isinstance(value, str):
+            fits = not list(schemas.check(value, schema, root, path))
+            if not fits:
+                return self._set_secret(path, schema, value)
+        value = _parsed(value, schema, root)
+        for issue in schemas.check(value, schema, root, path):
+            raise ConfigError(f"{'.'.join(issue.path)}: {issue.text}")
+        self._write(lambda document: document.setting(path, value))
+        if self._explain_written(path) != value:
+            raise ConfigError(f"{self.file}: {dotted} reads back differently: look at the file")
+        return f"{dotted} = {json.dumps(value, ensure_ascii=False)} ({self.file})"
+
+    def unset(self, dotted: str) -> None:
+        """Take a key out of the file, so that its default holds."""
+        path = tuple(dotted.split("."))
+        self._write(lambda document: document.unsetting(path))
+
+    def _set_secret(self, path: KeyPath, schema: dict[str, Any], value: str) -> str:
+        dotted, state = ".".join(path), self._now()
+        present = str(_find(state.file_data, path) or schema.get("default") or "")
+        name = (
+            present[4:]
+            if present.startswith("env:")
+            else re.sub(r"\W", "_", "_".join(path)).upper()
+        )
+        self._secrets.set(name, value)
+        if present != f"env:{name}":
+            self._write(lambda document: document.setting(path, f"env:{name}"))
+        return f"{dotted}: kept as {name} in {self._secrets.env_file}"
+
+    def _write(self, change: Callable[[Document], str]) -> None:
+        with locked(self.file):
+            before = _read(self.file)
+            after = change(Document(before, self.file.name))
+            if after != before:
+                replace(self.file, after)
+        self.reload()
+
+    def _explain_written(self, path: KeyPath) -> Any:
+        return _find(Document(_read(self.file), self.file.name).data, path)
+
+    # how ----------------------------------------------------------------------------------------
+
+    def _now(self) -> _State:
+        if self._state is None:
+            self._state = self._read_file()
+            for problem in self._state.problems:
+                if self.report is not None and problem not in self._reported:
+                    self.report(problem)
+                self._reported.add(problem)
+        return self._state
+
+    def _usable(self) -> _State:
+        state = self._now()
+        if state.unusable:
+            raise ConfigError(state.unusable)
+        return state
+
+    def _read_file(self) -> _State:
+        problems: list[Problem] = []
+        state: _State | None
+        text = ""
+        try:
+            text = _read(self.file)
+            state = self._checked(Document(text, self.file.name))
+            wrong = any(problem.level == "error" for problem in state.problems)
+        except ConfigError as error:
+            state, wrong = None, True
+            problems = [Problem("error", str(error))]
+        good = self._paths.home / "cache" / "config.good.yaml"
+        if not wrong and state is not None:
+            if text.strip() and _read(good) != text:
+                with contextlib.suppress(OSError):
+                    replace(self._paths.cache / good.name, text, mode=0o600)
+            return state
+        problems += state.problems if state else []
+        with contextlib.suppress(ConfigError):
+            instead = self._checked(Document(_read(good), good.name)) if good.exists() else None
+            if instead is not None and not any(p.level == "error" for p in instead.problems):
+                note = (
+                    f"{self.file.name} is not used until mended, the last good version is ({good})"
+                )
+                instead.problems = [*problems, Problem("warning", note)]
+                return instead
+        if state is None:
+            state = self._checked(Document("", self.file.name))
+            state.unusable = problems[0].text
+            state.problems = problems
+        return state  # without the values that are wrong
+
+    def _checked(self, document: Document) -> _State:
+        """Expand, translate and check. Wrong values are taken out of the data."""
+        problems: list[Problem] = []
+        data = self._expanded(document.data, document, problems)
+        data = translated(data)
+        for key, line in document.repeated:
+            problems.append(Problem("warning", f"{document.name}:{line}: {key} is written twice"))
+        foreign: list[str] = []
+        for issue in self._issues(data):
+            if issue.unknown and legacy(issue.path):
+                foreign.append(".".join(issue.path))
+                continue
+            where = f"{document.name}:{document.line(issue.path)}: {'.'.join(issue.path)}"
+            level: Literal["error", "warning"] = "warning" if issue.unknown else "error"
+            problems.append(Problem(level, f"{where}: {issue.text}"))
+            if not issue.unknown:
+                data = _dropped(data, issue.path)
+        if foreign:
+            some = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if foreign[5:] else "")
+            text = f"{document.name}: keys of Hermes Agent that nothing here reads: {some}"
+            problems.append(Problem("warning", text))
+        whole = _merged(data, translated(self._override_data()))
+        seen = json.dumps([document.text, self._overrides], default=str, sort_keys=True)
+        revision = hashlib.blake2b(seen.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        return _State(document, whole, data, problems, revision)
+
+    def _issues(self, data: dict[str, Any]) -> list[schemas.Issue]:
+        kernel = self._schemas[KERNEL]
+        found: list[schemas.Issue] = []
+        for name, value in data.items():
+            if name in kernel["properties"]:
+                part, root, path = kernel["properties"][name], kernel, (name,)
+            elif name in self._schemas:
+                part = root = self._schemas[name]
+                path = (name,)
+            elif name in self._silent:
+                continue
+            else:
+                known = [*kernel["properties"], *self._schemas]
+                text = "unknown key" + schemas.nearest(str(name), known)
+                found.append(schemas.Issue((str(name),), text, unknown=True))
+                continue
+            if value is not None:
+                found += schemas.check(value, part, root, path)
+        return found
+
+    def _override_data(self) -> dict[str, Any]:
+        data = _nested(self._overrides)
+        for issue in self._issues(data):
+            raise ConfigError(f"{'.'.join(issue.path)} (given for this run): {issue.text}")
+        return data
+
+    def _expanded(
+        self, value: Any, document: Document, problems: list[Problem], path: KeyPath = ()
+    ) -> Any:
+        """Put variables in the place of ``${NAME}``; one that is not set stays as written."""
+
+        def variable(match: re.Match[str]) -> str:
+            found = self._secrets.variable(match[1])
+            if found is None:
+                where = f"{document.name}:{document.line(path)}: {'.'.join(path)}"
+                problems.append(Problem("warning", f"{where}: ${{{match[1]}}} is set nowhere"))
+            return match[0] if found is None else found
+
+        if isinstance(value, str):
+            if path and looks_secret(path[-1]) and not REFERENCE.match(value):
+                self._secrets.conceal(value)
+            return _VARIABLE.sub(variable, value)
+        if isinstance(value, dict):
+            return {
+                k: self._expanded(v, document, problems, (*path, str(k))) for k, v in value.items()
+            }
+        if isinstance(value, list):
+            return [self._expanded(each, document, problems, path) for each in value]
+        return value
+
+    def _schema(self, path: KeyPath) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Give the schema of a key and the one it is part of."""
+        kernel = self._schemas[KERNEL]
+        root, rest = (kernel, path) if path[0] in kernel["properties"] else (
+            self._schemas.get(path[0], {"type": "object", "properties": {}}), path[1:]
+        )  # fmt: skip
+        found = schemas.at(root, rest)
+        if (
+            found is None
+            or (path[0] == KERNEL)
+            or (root is not kernel and path[0] not in self._schemas)
+        ):
+            known = [*kernel["properties"], *(name for name in self._schemas if name != KERNEL)]
+            if len(path) > 1 and path[0] in known:
+                above = schemas.at(root, rest[:-1]) or {}
+                raise ConfigError(
+                    f"unknown key {'.'.join(path)}"
+                    + schemas.nearest(path[-1], above.get("properties", {}))
+                )
+            raise ConfigError(f"unknown key {'.'.join(path)}" + schemas.nearest(path[0], known))
+        own = root["properties"].get(path[0]) if root is kernel and len(path) == 1 else None
+        return (own or found), root
+
+    def _type(self, name: str) -> Any:
+        if name not in self._schemas:
+            raise ConfigError(
+                f"no plugin has a section {name}" + schemas.nearest(name, self._schemas)
+            )
+        return self._load_type(name)
+
+    def _part(self, data: dict[str, Any], name: str) -> Any:
+        if name == KERNEL:
+            return {key: data[key] for key in KernelSettings.__struct_fields__ if key in data}
+        return data.get(name) or {}
+
+    def _explain_variable(self, name: str) -> list[str]:
+        origin = self._secrets.origin(name)
+        also = origin == "environment" and name in self._secrets.file_values()
+        said = f"{name} is set in {origin}" if origin else f"{name} is set nowhere"
+        return [said + (", which shadows .env" if also else "")]
+
+
+class PluginConfig(ConfigView):
+    """The configuration as one plugin may see it."""
+
+    def __init__(self, config: Config, plugin: str, sections: frozenset[str]) -> None:
+        self._config, self._plugin, self._own = config, plugin, sections
+
+    @property
+    def revision(self) -> str:  # type: ignore[override]
+        return self._config.revision
+
+    def section(self, name: str) -> Any:
+        if name != KERNEL and name not in self._own:
+            raise PluginError(self._plugin, f"reads the section {name}, which is not its own")
+        return self._config.section(name)
+
+
+def plugin_choices(home: str) -> dict[str, Any]:
+    """Read only the ``plugins`` section, for the index; of the last good copy if need be."""
+    for file in (Path(home, "config.yaml"), Path(home, "cache", "config.good.yaml")):
+        try:
+            found = Document(_read(file)).data.get("plugins") or {}
+            disabled = found.get("disabled") or []
+            disabled = [str(x) for x in ([disabled] if isinstance(disabled, str) else disabled)]
+            prefer = {str(k): str(v) for k, v in (found.get("prefer") or {}).items()}
+        except (ConfigError, AttributeError, TypeError):
+            continue
+        return {"disabled": disabled, "prefer": prefer}
+    return {}
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from None
+
+
+def _parsed(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+    import yaml  # noqa: PLC0415
+
+    if isinstance(value, tuple):
+        return list(value)
+    if not isinstance(value, str) or schema.get("type") == "string":
+        return value
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return parsed if parsed is None or isinstance(parsed, (bool, int, float, list, dict)) else value
+
+
+def _find(data: Any, path: KeyPath) -> Any:
+    for name in path:
+        if not isinstance(data, dict) or name not in data:
+            return None
+        data = data[name]
+    return data
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for dotted, value in flat.items():
+        inner = made
+        *above, last = dotted.split(".")
+        for name in above:
+            inner = inner.setdefault(name, {})
+        inner[last] = value
+    return made
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{k: _merged(below.get(k), v) if k in below else v for k, v in above.items()}}
+
+
+def _dropped(data: Any, path: KeyPath) -> Any:
+    """Leave a wrong value out; of a list, the whole list."""
+    if not isinstance(data, dict) or path[0] not in data:
+        return data
+    inner = data[path[0]]
+    if len(path) == 1 or not isinstance(inner, dict):
+        return {key: value for key, value in data.items() if key != path[0]}
+    return {**data, path[0]: _dropped(inner, path[1:])}

@@ -1,0 +1,184 @@
+"""A conversation, as those who hold one see it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from hermes.errors import NotFound
+from hermes.events import Event, TurnFinished
+from hermes.mailbox import Busy, Letter
+from hermes.messages import Image, Message
+from hermes.records import Rewound
+from hermes.session import Authority, SessionInfo, SessionKey
+from hermes.store import Bind, Describe, SetState
+from hermes.stream import Listener
+from hermes.transcript import turn_starts
+
+if TYPE_CHECKING:
+    from hermes.runtime import Runtime
+
+
+class Conversation:
+    """One conversation. Cheap: many may stand for the same one."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        key: SessionKey | None,
+        *,
+        info: SessionInfo | None = None,
+        directory: str = "",
+        new: bool = False,
+    ) -> None:
+        self._runtime = runtime
+        self.key = key
+        self._info = info
+        self._directory = directory
+        self._new = new
+
+    @property
+    def info(self) -> SessionInfo:
+        """What is known of it. Looked up by the first call of anything else (or `load`)."""
+        if self._info is None:
+            raise NotFound("this conversation was not looked up yet; await load()")
+        return self._info
+
+    async def load(self) -> SessionInfo:
+        """Look it up (again): the conversation its key is bound to, else a new one."""
+        store = self._runtime.store
+        if self._info is not None:
+            self._info = await store.session(self._info.id) or self._info
+            return self._info
+        bound = await store.bound(self.key) if self.key and not self._new else None
+        if bound:
+            self._info = await store.session(bound) or self._runtime.newborn(bound)
+        if self._info is None:
+            self._info = self._runtime.unborn(self.key, self._directory)
+        return self._info
+
+    async def send(
+        self,
+        text: str,
+        *,
+        images: tuple[Image, ...] = (),
+        authority: Authority | None = None,
+        model: str = "",
+        toolsets: tuple[str, ...] = (),
+        busy: Busy = "queue",
+        retractable: bool = True,
+        steps: int | None = None,
+        sender: str = "",
+    ) -> AsyncIterator[Event]:
+        """Send a message and give what happens, ending with `TurnFinished`.
+
+        *authority* left out means the owner of this machine, who cannot be asked here. *toolsets*
+        count for a conversation's first message. *busy* says what happens when a turn runs: wait,
+        cancel it, or add the text to it. *retractable* False says that text shown cannot be taken
+        back. Leaving the iteration early does not stop the turn (`stop` does).
+        """
+        letter = Letter(
+            text,
+            authority or Authority(self._runtime.surface, role="owner"),
+            images=images,
+            model=model,
+            toolsets=toolsets,
+            sender=sender,
+            retractable=retractable,
+            steps=steps,
+        )
+        async for event in self._deliver(letter, busy):
+            yield event
+
+    async def resume(self, *, authority: Authority | None = None) -> AsyncIterator[Event]:
+        """Go on with a turn that was interrupted; nothing happens where there is none."""
+        if not (await self.load()).open_turn:
+            return
+        letter = Letter(
+            "", authority or Authority(self._runtime.surface, role="owner"), resume=True
+        )
+        async for event in self._deliver(letter, "queue"):
+            yield event
+
+    async def retry(
+        self, *, authority: Authority | None = None, model: str = ""
+    ) -> AsyncIterator[Event]:
+        """Take back the last turn and send its message again. Raises NotFound without one."""
+        text = await self.undo()
+        async for event in self.send(text, authority=authority, model=model):
+            yield event
+
+    async def stop(self) -> bool:
+        """Cancel the running turn; finished results stay. False when none runs here."""
+        return self._runtime.mailbox((await self.load()).id).stop()
+
+    async def undo(self, turns: int = 1) -> str:
+        """Take back the last *turns* turns; give the text of the first of them.
+
+        The records stay; the model no longer sees them. Raises NotFound, Busy or Conflict.
+        """
+        info = await self.load()
+        agent = await self._runtime.agent(info)
+        starts = turn_starts(agent.transcript.fold)
+        if not starts:
+            raise NotFound("there is no turn to take back")
+        first = starts[-min(turns, len(starts))]
+        agent.transcript.note(Rewound(to=first.seq - 1, reason="undo"))
+        await agent.transcript.commit()
+        self._runtime.evict(info.id, "undo")
+        return first.message.parts[0].text if first.message.parts else ""  # type: ignore[union-attr]
+
+    async def new(self, title: str = "") -> Conversation:
+        """Begin another conversation in the same place; this one stays in the journal."""
+        info = await self.load()
+        fresh = Conversation(self._runtime, self.key, directory=info.directory, new=True)
+        await fresh.load()
+        if title:
+            await fresh.rename(title)
+        if self.key:
+            await self._runtime.store.commit((Bind(self.key, fresh.info.id),))
+        return fresh
+
+    async def bind(self, key: SessionKey) -> None:
+        """Make *key* mean this conversation (``/resume``)."""
+        await self._runtime.store.commit((Bind(key, (await self.load()).id),))
+        self.key = key
+
+    async def rename(self, title: str) -> None:
+        """Set the title. A conversation that had no turn yet is in the journal from now on."""
+        info = await self.load()
+        birth = self._runtime.birth(info.id)
+        await self._runtime.store.commit((*birth, Describe(info.id, title=title)))
+        await self.load()
+
+    async def use_model(self, model: str) -> str:
+        """Use ``provider:name`` from the next message on; give it as it was understood."""
+        resolved = self._runtime.models.resolve(model)
+        info = await self.load()
+        await self._runtime.store.commit(
+            (SetState("session", info.id, "hermes/model", resolved.encode()),)
+        )
+        return resolved
+
+    async def model(self) -> str:
+        """Give the model that the next message goes to."""
+        chosen = await self._runtime.chosen_model((await self.load()).id)
+        configured: str = self._runtime.host.config.section("hermes").model
+        return self._runtime.models.resolve(chosen or configured or "local")
+
+    async def messages(self) -> tuple[Message, ...]:
+        """Give what the model sees."""
+        info = await self.load()
+        if not info.head:
+            return ()
+        return (await self._runtime.agent(info)).transcript.fold.messages
+
+    async def _deliver(self, letter: Letter, busy: Busy) -> AsyncIterator[Event]:
+        info = await self.load()
+        listener = Listener()
+        letter.listeners.append(listener)
+        self._runtime.mailbox(info.id).put(letter, busy)
+        async for event in listener:
+            if isinstance(event, TurnFinished):
+                await self.load()
+            yield event

@@ -1,0 +1,105 @@
+"""The kernel's own keys of ``config.yaml``, and Hermes Agent's spelling of them (§12)."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+import msgspec
+
+
+class TerminalSettings(msgspec.Struct, frozen=True):
+    """Where commands run."""
+
+    backend: str = "local"
+    """Name of a terminal backend."""
+    cwd: str = "."
+    scope: Literal["conversation", "chat", "person", "global"] = "conversation"
+    """Who shares a terminal."""
+    timeout: float = 180
+    """Seconds a command may take, if the call does not say."""
+    env_passthrough: tuple[str, ...] = ()
+    """Variables that commands see beside the allowlist. Secrets are never passed."""
+
+
+class AgentSettings(msgspec.Struct, frozen=True):
+    """How a turn runs."""
+
+    max_turns: int = 90
+    """Model calls in one turn."""
+
+
+class PluginsSettings(msgspec.Struct, frozen=True):
+    """Which plugins take part. What is installed is enabled."""
+
+    disabled: tuple[str, ...] = ()
+    """Never imported."""
+    enabled: tuple[str, ...] = ()
+    """Hermes Agent's list. Accepted; changes nothing."""
+    prefer: dict[str, str] = {}
+    """``<kind>.<name>`` -> plugin, where two offer the same."""
+
+
+class KernelSettings(msgspec.Struct, frozen=True):
+    """Every key that the kernel itself reads."""
+
+    model: str = ""
+    """``provider:name``."""
+    model_options: dict[str, Any] = {}
+    """What Hermes Agent's ``model:`` mapping says beside provider and name: base_url, api_key,
+    context_length, max_tokens."""
+    store: str = "sqlite"
+    memory: str = ""
+    """Name of a memory; empty for the one that is installed."""
+    terminal: TerminalSettings = TerminalSettings()
+    toolsets: tuple[str, ...] = ()
+    """Toolsets a conversation has; empty for all."""
+    agent: AgentSettings = AgentSettings()
+    plugins: PluginsSettings = PluginsSettings()
+    auxiliary: dict[str, str] = {}
+    """Purpose (``vision``, ``compression``, ``title``) -> model."""
+    timezone: str = ""
+    """IANA name; empty for the machine's."""
+
+
+def translated(data: dict[str, Any]) -> dict[str, Any]:
+    """Put Hermes Agent's spelling of kernel keys into ours."""
+    made = dict(data)
+    if isinstance(model := data.get("model"), dict):
+        made["model"] = _model(model)
+        rest = {k: v for k, v in model.items() if k not in ("default", "model", "provider")}
+        made["model_options"] = {**rest, **(data.get("model_options") or {})}
+    if isinstance(memory := data.get("memory"), dict):
+        made["memory"] = str(memory.get("provider") or "")
+    if isinstance(auxiliary := data.get("auxiliary"), dict):
+        named = {k: _model(v) if isinstance(v, dict) else v for k, v in auxiliary.items()}
+        made["auxiliary"] = {k: v for k, v in named.items() if v and k != "transient_retries"}
+    if isinstance(toolsets := data.get("toolsets"), list):
+        # Their names for "everything that belongs to this surface".
+        made["toolsets"] = [t for t in toolsets if not str(t).startswith("hermes-")]
+    return made
+
+
+def _model(mapping: dict[str, Any]) -> str:
+    name = str(mapping.get("default") or mapping.get("model") or "")
+    provider = str(mapping.get("provider") or "")
+    if provider in ("custom", "") and mapping.get("base_url"):
+        provider = "openai"  # any endpoint that speaks its protocol
+    return f"{provider}:{name}" if name and provider not in ("", "auto") else name
+
+
+def legacy(path: tuple[str, ...]) -> bool:
+    """Whether Hermes Agent knows this key: its keys that we lack are one warning, not an error."""
+    known = _legacy_keys()
+    if path[0] not in known:
+        return False
+    inner = known[path[0]]
+    return len(path) == 1 or not inner or path[1] in inner
+
+
+@cache
+def _legacy_keys() -> dict[str, frozenset[str]]:
+    text = resources.files("hermes").joinpath("hermes-agent-keys.txt").read_text("utf-8")
+    rows = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
+    return {name: frozenset(inner.split()) for name, _, inner in rows}

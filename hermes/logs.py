@@ -1,0 +1,123 @@
+"""Logs: JSON lines in the home's ``logs/hermes.log``, warnings also on standard error.
+
+structlog is imported when the first line is emitted: a command that has nothing to say does not
+pay for it. Every line passes the redaction of secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, cast
+
+from hermes.context import Log, Secrets
+from hermes.paths import HomePaths
+
+LIMIT = 5_000_000
+"""Bytes of a file before it is put aside; three are kept beside it."""
+KEPT = 3
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class Logs:
+    """Where lines go. *on_screen* is the least level shown on standard error, None for nothing."""
+
+    def __init__(
+        self,
+        paths: HomePaths,
+        secrets: Secrets,
+        *,
+        on_screen: str | None = None,
+        least: str = "info",
+    ) -> None:
+        self._paths, self._secrets = paths, secrets
+        self.on_screen = on_screen
+        self.least = "debug" if os.environ.get("HERMES_DEBUG") else least
+        self._render: Any = None
+
+    def bind(self, **fields: object) -> Log:
+        """Give a log whose lines carry *fields*."""
+        return cast(Log, BoundLog(self, fields))
+
+    def emit(self, level: str, event: str, fields: dict[str, object]) -> None:
+        if LEVELS[level] < LEVELS[self.least]:
+            return
+        if self._render is None:
+            self._render = _renderer()
+        line = self._secrets.redact(self._render(level, event, fields))
+        try:
+            append(self._paths.logs / "hermes.log", line + "\n")
+        except OSError:
+            pass  # a full or read-only disk must not end a conversation
+        if self.on_screen is not None and LEVELS[level] >= LEVELS[self.on_screen]:
+            who = f" [{fields['plugin']}]" if "plugin" in fields else ""
+            more = " ".join(
+                f"{k}={v}" for k, v in fields.items() if k not in ("plugin", "exc_info")
+            )
+            said = f"hermes: {level}{who}: {event} {more}".rstrip()
+            print(self._secrets.redact(said), file=sys.stderr)
+
+
+class BoundLog:
+    """A `Log` that adds its fields."""
+
+    def __init__(self, logs: Logs, fields: dict[str, object]) -> None:
+        self._logs, self._fields = logs, fields
+
+    def debug(self, event: str, **fields: object) -> None:
+        self._logs.emit("debug", event, {**self._fields, **fields})
+
+    def info(self, event: str, **fields: object) -> None:
+        self._logs.emit("info", event, {**self._fields, **fields})
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._logs.emit("warning", event, {**self._fields, **fields})
+
+    def error(self, event: str, **fields: object) -> None:
+        self._logs.emit("error", event, {**self._fields, **fields})
+
+
+def _renderer() -> Any:
+    import structlog  # noqa: PLC0415
+
+    steps: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+    ]
+
+    def render(level: str, event: str, fields: dict[str, object]) -> str:
+        line: MutableMapping[str, Any] | str = {"event": event, **fields}
+        for step in steps:
+            line = step(None, level, line)
+        return str(line)
+
+    return render
+
+
+def append(file: Path, line: str) -> None:
+    """Add a line; several processes may. A file over the limit is put aside first."""
+    handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        if os.fstat(handle).st_size > LIMIT:
+            _put_aside(file)
+            os.close(handle)
+            handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(handle, line.encode("utf-8", "backslashreplace"))
+    finally:
+        os.close(handle)
+
+
+def _put_aside(file: Path) -> None:
+    from hermes.files import locked  # noqa: PLC0415
+
+    with locked(file):
+        if not file.exists() or file.stat().st_size <= LIMIT:
+            return  # another process was first
+        for number in range(KEPT, 0, -1):
+            older = file.with_name(f"{file.name}.{number - 1}") if number > 1 else file
+            if older.exists():
+                older.replace(file.with_name(f"{file.name}.{number}"))

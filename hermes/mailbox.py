@@ -1,0 +1,111 @@
+"""One turn at a time per conversation; what comes meanwhile waits, interrupts or steers (§5.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from hermes.events import Event
+from hermes.messages import Image
+from hermes.session import Authority
+from hermes.stream import Listener
+
+Busy: TypeAlias = Literal["queue", "interrupt", "steer"]
+
+
+@dataclass
+class Letter:
+    """A message for a conversation, and who listens to what comes of it."""
+
+    text: str
+    authority: Authority
+    images: tuple[Image, ...] = ()
+    model: str = ""
+    toolsets: tuple[str, ...] = ()
+    sender: str = ""
+    source: str = ""
+    resume: bool = False
+    """No new message: go on with the turn that is open."""
+    retractable: bool = True
+    steps: int | None = None
+    listeners: list[Listener] = field(default_factory=list)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    steered: bool = False
+    """Text of it went into a turn that was running."""
+
+    def emit(self, event: Event) -> None:
+        """Tell all listeners. Never waits."""
+        for listener in self.listeners:
+            listener.push(event)
+
+
+class Mailbox:
+    """What waits for one conversation, and the task that works through it."""
+
+    def __init__(self, run: Callable[[Letter], Awaitable[None]]) -> None:
+        self._run = run
+        self._waiting: deque[Letter] = deque()
+        self._running: Letter | None = None
+        self._worker: asyncio.Task[None] | None = None
+        self.steering: list[tuple[str, str]] = []
+        """Text and sender for the running turn; its agent takes them between steps."""
+
+    @property
+    def running(self) -> Letter | None:
+        """The letter whose turn runs now."""
+        return self._running
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def put(self, letter: Letter, busy: Busy = "queue") -> None:
+        """Take in a letter. On a busy conversation *busy* says what it does."""
+        running = self._running
+        if running is not None and busy == "steer":
+            self.steering.append((letter.text, letter.sender))
+            running.listeners.extend(letter.listeners)
+            return
+        if running is not None and busy == "interrupt":
+            running.cancelled.set()
+            self._waiting.appendleft(letter)
+        else:
+            self._waiting.append(letter)
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.ensure_future(self._work())
+
+    def stop(self) -> bool:
+        """Cancel the running turn. False when there is none."""
+        if self._running is None:
+            return False
+        self._running.cancelled.set()
+        return True
+
+    async def close(self) -> None:
+        """End at once: a running turn stays open in the journal, to be resumed."""
+        self._waiting.clear()
+        if self._worker is not None and not self._worker.done():
+            self._worker.cancel()
+            await asyncio.wait((self._worker,), timeout=5)
+
+    async def idle(self) -> None:
+        """Wait until nothing runs and nothing waits."""
+        while self._worker is not None and not self._worker.done():
+            await asyncio.wait((self._worker,))
+
+    async def _work(self) -> None:
+        while self._waiting:
+            letter = self._running = self._waiting.popleft()
+            try:
+                await self._run(letter)
+            finally:
+                self._running = None
+                for listener in letter.listeners:
+                    listener.close()
+            if self.steering:  # it came too late for that turn: it is the next message
+                text = "\n".join(text for text, _ in self.steering)
+                self.steering.clear()
+                self._waiting.appendleft(Letter(text, letter.authority, sender=letter.sender))

@@ -1,0 +1,356 @@
+"""The composition root: opens what a home has and runs its conversations (§5).
+
+    async with Runtime.open() as runtime:
+        async for event in runtime.session(SessionKey("program", "me")).send("Hello"):
+            ...
+
+Everything that talks to an agent stands on this: the terminal, the gateway, an HTTP API, a program
+of your own (``docs/embedding.md``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hermes.agent import Agent
+from hermes.chain import Link
+from hermes.children import ProcessChildren
+from hermes.conversation import Conversation
+from hermes.errors import HermesError, NotFound, PluginError, one_line
+from hermes.events import AgentEvicted, Event
+from hermes.identity import new_id
+from hermes.mailbox import Letter, Mailbox
+from hermes.memory import Memory
+from hermes.models import ModelCalls
+from hermes.opening import Prompts, Tools
+from hermes.plugins import Host
+from hermes.provider import ModelInfo
+from hermes.questions import Questions
+from hermes.resource import Resource
+from hermes.resources import Resources
+from hermes.session import OWNER, SessionId, SessionInfo, SessionKey
+from hermes.state import StoredState
+from hermes.store import Bind, Change, Describe, Store
+from hermes.stream import Listener
+from hermes.terminal import Terminal, TerminalBackend, TerminalSpec
+from hermes.toolbox import Toolbox
+from hermes.transcript import Transcript
+from hermes.turn import Reply
+from hermes.turns import Turns
+
+CACHE = 64_000_000
+"""Characters of transcripts kept in memory; what is over is folded again when needed."""
+CHOSEN = "hermes/model"
+"""State of a conversation: the model a person chose for it."""
+
+
+class Runtime:
+    """A home, opened. Make it with `Runtime.open`."""
+
+    def __init__(self, host: Host, surface: str) -> None:
+        self.host = host
+        self.surface = surface
+        self.log = host.logs.bind(plugin="hermes")
+        self.resources = Resources(self.log)
+        self.children = ProcessChildren(host.paths.run, host.secrets)
+        self.links: list[Link] = []
+        self.store: Store
+        self.models = ModelCalls(host, self.resources)
+        self.questions: Questions
+        self.tools = Tools(host, self.resources, self.log)
+        self.prompts = Prompts(host, self.log)
+        self._turns = Turns(self)
+        self._agents: dict[SessionId, Agent] = {}
+        self._mailboxes: dict[SessionId, Mailbox] = {}
+        self._observers: list[tuple[Listener, asyncio.Task[None]]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        home: Path | None = None,
+        *,
+        surface: str = "program",
+        host: Host | None = None,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[Runtime]:
+        """Open the home (``HERMES_HOME`` or ``~/.hermes``) and close it at the end.
+
+        *overrides* are settings by dotted key that stand above the file. Raises ConfigError for a
+        configuration that cannot be used, PluginError for middleware that cannot be loaded, and
+        StoreError for a journal that cannot be read.
+        """
+        runtime = cls(host or Host.open(home, overrides=overrides), surface)
+        try:
+            await runtime._open()
+            yield runtime
+        finally:
+            await runtime._close()
+
+    async def _open(self) -> None:
+        host = self.host
+        await self.children.reap()
+        host.attach(  # before anything is made: a plugin may keep what its context holds
+            models=self.models,
+            state=lambda plugin: StoredState(plugin, lambda: self.store),
+            children=self.children,
+        )
+        self.links = [
+            Link(offer.plugin, offer.name, made, offer.optional)
+            for offer, made in host.middleware()
+        ]
+        self.models.link(self.links)
+        for link in self.links:
+            if type(link.middleware).open is not Resource.open:
+                await self.resources.get(("middleware", link.name), partial(_same, link.middleware))
+        name = host.config.section("hermes").store
+        self.store = await self.resources.get("store", lambda: host.create("stores", name))
+        self.questions = Questions(self.store)
+        self._start_observers()
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(mailbox.close() for mailbox in self._mailboxes.values()))
+        await self._turns.close()
+        for listener, task in self._observers:
+            listener.close()
+            await asyncio.wait((task,), timeout=1)
+            task.cancel()
+        await self.resources.close()
+        await self.children.close()
+
+    # -- conversations ------------------------------------------------------------------------
+
+    def session(self, key: SessionKey, *, directory: str = "") -> Conversation:
+        """Give the conversation of *key*: the one it is bound to, else a new one.
+
+        Looked up when first used, so that this need not be awaited.
+        """
+        return Conversation(self, key, directory=directory)
+
+    async def conversation(
+        self,
+        key: SessionKey | None = None,
+        *,
+        id: SessionId = "",
+        directory: str = "",
+        new: bool = False,
+    ) -> Conversation:
+        """Give a conversation: by *id*, by *key*, or a new one (bound to *key* if there is one).
+
+        Raises NotFound for an id that the journal does not have.
+        """
+        if id:
+            info = await self.store.session(id) or self.newborn(id)
+            if info is None:
+                raise NotFound(f"no conversation {id}; hermes sessions list shows them")
+            return Conversation(self, key, info=info)
+        conversation = Conversation(self, key, directory=directory, new=new)
+        await conversation.load()
+        return conversation
+
+    async def find(self, text: str) -> SessionInfo:
+        """Find one conversation by id, the beginning of an id, or title. Raises NotFound."""
+        found = await self.store.find(text)
+        if not found:
+            raise NotFound(f"no conversation {text!r}; hermes sessions list shows them")
+        if len(found) > 1 and found[0].id != text:
+            ids = ", ".join(info.id for info in found[:5])
+            raise NotFound(f"{text!r} could be any of {ids}")
+        return found[0]
+
+    async def answer(self, id: str, choice: str, text: str = "", by: str = "owner") -> bool:
+        """Answer a question of any conversation, from any process of this home.
+
+        False: there is no such question, its time is over, or somebody answered first.
+        """
+        return await self.questions.answer(id, Reply(choice, text, by))
+
+    async def warm(self, model: str = "") -> None:
+        """Open the provider of *model* (the configured one if empty) before it is needed.
+
+        A surface does this while the person types. What goes wrong is said when it is used.
+        """
+        try:
+            name = self.models.resolve(model or self.host.config.section("hermes").model or "local")
+            await self.models.provider(name.partition(":")[0])
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            self.log.debug("provider not warmed", error=one_line(error))
+
+    async def provider_models(self) -> dict[str, tuple[ModelInfo, ...]]:
+        """List every provider's models; a provider that cannot be asked has none."""
+        listed: dict[str, tuple[ModelInfo, ...]] = {}
+        for name in self.host.offers("providers"):
+            try:
+                provider = await self.models.provider(name)
+                listed[name] = await asyncio.wait_for(provider.models(), 10)
+            except Exception as error:  # noqa: BLE001  (isolation: one provider's code)
+                self.log.warning("models not listed", provider=name, error=one_line(error))
+                listed[name] = ()
+        return listed
+
+    def mailbox(self, id: SessionId) -> Mailbox:
+        """Give the mailbox of a conversation."""
+        mailbox = self._mailboxes.get(id)
+        if mailbox is None:
+
+            async def run(letter: Letter) -> None:
+                await self._turns.run(id, letter, self._mailboxes[id])
+
+            mailbox = self._mailboxes[id] = Mailbox(run)
+        return mailbox
+
+    # -- agents -------------------------------------------------------------------------------
+
+    async def agent(self, info: SessionInfo) -> Agent:
+        """Give the agent of a conversation, folding its journal where it is not in memory."""
+        agent = self._agents.pop(info.id, None)
+        if agent is None:
+            transcript = Transcript(self.store, info.id)
+            agent = Agent(transcript, self.toolbox(transcript, info, ()), self.models.call)
+        if agent.transcript.fold.head < info.head or agent.transcript.fold.stale:
+            await agent.transcript.refresh()
+        if agent.transcript.fold.opened and not agent.toolbox.tools and agent.transcript.fold.tools:
+            tools = await self.tools.gather()
+            agent.toolbox = self.toolbox(agent.transcript, info, tools)
+        self._agents[info.id] = agent  # most recently used is last
+        self._trim()
+        return agent
+
+    def _trim(self) -> None:
+        size = sum(agent.transcript.fold.size for agent in self._agents.values())
+        for id in list(self._agents)[:-1]:
+            if size <= CACHE:
+                return
+            if self._mailboxes.get(id) and self._mailboxes[id].running:
+                continue
+            size -= self._agents[id].transcript.fold.size
+            self.evict(id, "memory")
+
+    def evict(self, id: SessionId, reason: str) -> None:
+        """Drop an agent: its route and transcript; no connection goes with it (§5.6, §6.1)."""
+        if self._agents.pop(id, None) is not None:
+            self.log.debug("agent evicted", session=id, reason=reason)
+            self.observe(SessionInfo(id), AgentEvicted(id, reason))
+
+    def toolbox(self, transcript: Transcript, info: SessionInfo, tools: Any) -> Toolbox:
+        """Make the toolbox of a conversation."""
+        return Toolbox(
+            tools,
+            self.links,
+            transcript=transcript,
+            info=info,
+            context=self.host.context,
+            terminal=self.terminal,
+            directory=self.directory,
+            backend=self.host.config.section("hermes").terminal.backend,
+            outputs=self.host.paths.outputs,
+            redact=self.host.secrets.redact,
+        )
+
+    # -- terminals ----------------------------------------------------------------------------
+
+    def scope(self, info: SessionInfo) -> str:
+        """Name who shares a terminal with this conversation."""
+        kind = self.host.config.section("hermes").terminal.scope
+        return {"person": f"person-{info.person}", "global": "global"}.get(kind, info.id)
+
+    async def terminal(self, info: SessionInfo) -> Terminal:
+        """Give the terminal of a conversation's scope, opened at first use."""
+        scope = self.scope(info)
+        name = self.host.config.section("hermes").terminal.backend
+        backend: TerminalBackend = await self.resources.get(
+            ("terminals", name), lambda: self.host.create("terminals", name)
+        )
+
+        async def make() -> Terminal:
+            terminal = await backend.terminal(TerminalSpec(scope, info.directory))
+            terminal.isolated = backend.isolated
+            return terminal
+
+        terminal: Terminal = await self.resources.get(("terminal", scope), make)
+        return terminal
+
+    def directory(self, info: SessionInfo) -> str:
+        """Where a command of this conversation would start now."""
+        terminal: Terminal | None = self.resources.peek(("terminal", self.scope(info)))
+        return terminal.state.directory if terminal is not None else info.directory
+
+    # -- memory, observers --------------------------------------------------------------------
+
+    async def memory(self) -> Memory | None:
+        """Give the configured memory; None where none is, or where it cannot be opened."""
+        name = self.host.config.section("hermes").memory
+        if not name:
+            return None
+        try:
+            memory: Memory = await self.resources.get(
+                ("memory", name), lambda: self.host.create("memory", name)
+            )
+        except HermesError as error:
+            self.log.warning("memory left out", memory=name, error=one_line(error))
+            return None
+        return memory
+
+    def _start_observers(self) -> None:
+        for name in self.host.offers("observers"):
+            try:
+                observer = self.host.create("observers", name)
+            except PluginError as error:
+                self.log.warning("observer left out", observer=name, error=one_line(error))
+                continue
+            listener = Listener()
+            task = asyncio.ensure_future(self._observe(name, observer, listener))
+            self._observers.append((listener, task))
+
+    async def _observe(self, name: str, observer: Any, listener: Listener) -> None:
+        failures = 0
+        async for info, event in listener.pairs():
+            try:
+                await observer.observe(info, event)
+                failures = 0
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+                failures += 1
+                self.log.warning("observer raised", observer=name, error=one_line(error))
+                if failures == 10:
+                    self.log.error("observer dropped after ten errors in a row", observer=name)
+                    listener.close()
+                    return
+
+    def observe(self, info: SessionInfo, event: Event) -> None:
+        """Tell the observers."""
+        for listener, _ in self._observers:
+            listener.push(event, info)
+
+    # -- for conversations --------------------------------------------------------------------
+
+    def unborn(self, key: SessionKey | None, directory: str, parent: SessionId = "") -> SessionInfo:
+        """Make a conversation that the journal will have with its first turn."""
+        id, person = new_id(), (key.person if key else "") or OWNER
+        info = SessionInfo(id, "", self.surface, person, directory, parent)
+        born: tuple[Change, ...] = (
+            Describe(id, surface=self.surface, person=person, directory=directory, parent=parent),
+        )
+        self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
+        return info
+
+    def newborn(self, id: SessionId) -> SessionInfo | None:
+        """Describe a conversation of this process that has had no turn yet."""
+        return self._turns.newborn(id)
+
+    def birth(self, id: SessionId) -> tuple[Change, ...]:
+        """Hand over what is to be committed with a conversation's first record."""
+        return self._turns.unborn.pop(id, ())
+
+    async def chosen_model(self, id: SessionId) -> str:
+        """Give the model that a person chose for this conversation; empty where none was."""
+        kept = await self.store.state("session", id, CHOSEN)
+        return kept.decode() if kept else ""
+
+
+def _same(made: Resource) -> Resource:
+    return made

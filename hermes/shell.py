@@ -1,0 +1,316 @@
+"""Commands from a shell: what they are run with, and the kernel's own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import platform
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import click
+
+import hermes
+from hermes.commands import Command, CommandContext, Group, UsageError, command, group
+from hermes.errors import ConfigError, HermesError, PluginError
+from hermes.plugins import KINDS, Host, PluginInfo
+from hermes.session import OWNER, SessionInfo
+
+if TYPE_CHECKING:
+    from hermes.conversation import Conversation
+    from hermes.events import Event
+    from hermes.runtime import Runtime
+    from hermes.turn import Question, Reply
+
+
+def find(name: str, home: str, own: str = "") -> Command | Group:
+    """Give the command of that name, importing only what it needs. *own* is a kernel's target."""
+    if own:
+        module, _, attribute = own.partition(":")
+        return cast(Command | Group, getattr(importlib.import_module(module), attribute))
+    return cast(Command | Group, Host.open(Path(home)).create("commands", name))
+
+
+def run_command(name: str, arguments: list[str], home: str, own: str = "") -> int:
+    """Run one command to its end and give its exit status."""
+    if arguments[-1:] == ["--help"] and "--" not in arguments:
+        click.echo(help_text(find(name, home, own), name, arguments[:-1]))
+        return 0
+    host = Host.open(Path(home))
+    found = find(name, home, own) if own else cast(Command | Group, host.create("commands", name))
+    if "cli" not in found.surfaces:
+        raise UsageError(f"/{name} is for chats")
+    asyncio.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
+    return 0
+
+
+async def _run(
+    context: ShellContext, found: Command | Group, name: str, arguments: list[str]
+) -> None:
+    async with context.closing:
+        await found.run(context, arguments, name)
+
+
+def help_text(found: click.Command, name: str, path: list[str]) -> str:
+    """Give the help of a command, or of the sub-command that *path* leads to."""
+    with click.Context(click.Group("hermes"), info_name="hermes") as root:
+        context = click.Context(found, info_name=name, parent=root)
+        for word in path:
+            inner = found.get_command(context, word) if isinstance(found, click.Group) else None
+            if inner is None:
+                break
+            found, context = inner, click.Context(inner, info_name=word, parent=context)
+        return found.get_help(context)
+
+
+class ShellContext(CommandContext):
+    """A command that the owner of the machine gave in a shell."""
+
+    surface = "cli"
+    role = "owner"
+    person = OWNER
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.closing = AsyncExitStack()
+        self._runtime: Runtime | None = None
+        host.report = lambda problem: click.echo(f"hermes: {problem}", err=True)
+
+    async def runtime(self) -> Runtime:
+        if self._runtime is None:
+            from hermes.runtime import Runtime  # noqa: PLC0415
+
+            opening = Runtime.open(surface="cli", host=self.host)
+            self._runtime = await self.closing.enter_async_context(opening)
+        return self._runtime
+
+    @property
+    def session(self) -> SessionInfo | None:
+        return None
+
+    @property
+    def conversation(self) -> Conversation | None:
+        return None
+
+    def reply(self, text: str) -> None:
+        click.echo(text)
+
+    async def ask(self, question: Question) -> Reply:
+        """Ask on the terminal; where there is none, the answer is no."""
+        from hermes.turn import Reply  # noqa: PLC0415
+
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return Reply("deny")
+        choices = f" [{'/'.join(question.choices)}]" if question.choices else ""
+        while True:
+            click.echo(f"{question.text}{choices} ", nl=False, err=True)
+            try:
+                answer = (await _line()).strip()
+            except EOFError:
+                return Reply("deny")
+            if not question.choices:
+                return Reply("", answer, OWNER)
+            fits = [each for each in question.choices if answer and each.startswith(answer)]
+            if answer in question.choices or len(fits) == 1:
+                return Reply(answer if answer in question.choices else fits[0], "", OWNER)
+
+    async def stream(self, events: AsyncIterator[Event]) -> None:
+        from hermes.events import Notice, StreamRestarted, TextChunk, TurnFinished  # noqa: PLC0415
+
+        shown = ""
+        async for event in events:
+            match event:
+                case TextChunk(text=text):
+                    shown += text
+                    click.echo(text, nl=False)
+                case StreamRestarted():
+                    click.echo()  # what was printed cannot be taken back
+                    shown = ""
+                case Notice(text=text):
+                    click.echo(text, err=True)
+                case TurnFinished(status=status, reply=reply):
+                    if status != "ok":
+                        raise HermesError(reply)
+                    click.echo("" if shown else reply)
+
+    def switch(self, session: str) -> None:
+        raise UsageError("there is no chat here that could go on in another conversation")
+
+
+async def _line() -> str:
+    """Read a line of standard input while everything else goes on."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    try:
+        loop.add_reader(sys.stdin, ready.set)
+    except NotImplementedError:  # Windows
+        line = str(await asyncio.to_thread(sys.stdin.readline))
+    else:
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(sys.stdin)
+        line = str(sys.stdin.readline())
+    if not line:
+        raise EOFError
+    return line
+
+
+# the kernel's own commands ----------------------------------------------------------------------
+
+
+@command(surfaces={"cli"})
+async def version(context: CommandContext) -> None:
+    """Say which Hermes, Python and plugins these are."""
+    context.reply(f"hermes {hermes.__version__}, Python {platform.python_version()}")
+    for plugin in context.host.plugins():
+        context.reply(f"{plugin.distribution} {plugin.version}")
+
+
+@command(surfaces={"cli"})
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+async def completion(context: CommandContext, shell: str) -> None:
+    """Print the completion script of a shell, to be put into its start-up file."""
+    from click.shell_completion import get_completion_class  # noqa: PLC0415
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    context.reply(kind(click.Group("hermes"), {}, "hermes", "_HERMES_COMPLETE").source())
+
+
+@group(surfaces={"cli"})
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+async def plugins(context: CommandContext, as_json: bool = False) -> None:
+    """List what is installed, and what became of it."""
+    _list(context, context.host.plugins(), as_json)
+
+
+@plugins.command("list")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+async def list_(context: CommandContext, as_json: bool) -> None:
+    """List what is installed, and what became of it."""
+    _list(context, context.host.plugins(), as_json)
+
+
+def _list(context: CommandContext, found: list[PluginInfo], as_json: bool) -> None:
+    if as_json:
+        import msgspec  # noqa: PLC0415
+
+        return context.reply(json.dumps(msgspec.to_builtins(found), indent=2))
+    width = max((len(plugin.name) for plugin in found), default=0)
+    for plugin in found:
+        what = plugin.reason if plugin.state != "active" else _summary(plugin)
+        context.reply(
+            f"{plugin.name:{width}}  {plugin.version:8} {plugin.state:12} {what}".rstrip()
+        )
+        for warning in plugin.warnings:
+            context.reply(f"{'':{width}}  warning: {warning}")
+    for conflict in context.host.conflicts():
+        context.reply(f"conflict: {conflict}")
+    if not found:
+        context.reply("No plugins are installed: pip install 'hermes-kernel[standard]'")
+    return None
+
+
+def _summary(plugin: PluginInfo) -> str:
+    kinds = [kind for kind in KINDS if any(offer.kind == kind for offer in plugin.offers)]
+    return "; ".join(
+        f"{kind} {' '.join(offer.name for offer in plugin.offers if offer.kind == kind)}"
+        for kind in kinds
+    )
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+async def info(context: CommandContext, name: str, as_json: bool) -> None:
+    """Show one plugin: what it offers and where that is."""
+    plugin = _named(context.host, name)
+    if as_json:
+        return _list(context, [plugin], True)
+    context.reply(f"{plugin.name}: {plugin.distribution} {plugin.version}, {plugin.state}")
+    for line in filter(None, (plugin.reason, f"made for hermes-kernel {plugin.kernel or '(any)'}")):
+        context.reply(f"  {line}")
+    for offer in plugin.offers:
+        context.reply(f"  {offer.kind} {offer.name}: {offer.summary} ({offer.target})")
+    return None
+
+
+@plugins.command()
+async def order(context: CommandContext) -> None:
+    """Print the chain of middleware at each point, outermost first."""
+    from hermes.middleware import POINTS, Middleware  # noqa: PLC0415
+
+    chain = sorted(context.host.middleware(), key=lambda each: (each[1].stage, each[0].name))
+    for point in POINTS:
+        context.reply(f"{point}:")
+        for offer, middleware in chain:
+            if getattr(type(middleware), point) is not getattr(Middleware, point):
+                context.reply(f"  {middleware.stage.name:12} {offer.name} (plugin {offer.plugin})")
+
+
+@plugins.command()
+async def check(context: CommandContext) -> None:
+    """List every plugin afresh and load everything that is offered."""
+    host = Host.open(context.host.paths.home, fresh=True)
+    wrong = [f"plugin {p.name}: {p.reason}" for p in host.plugins() if p.reason]
+    wrong += [f"plugin {p.name}: {warning}" for p in host.plugins() for warning in p.warnings]
+    wrong += host.conflicts()
+    offers = [offer for kind in KINDS for offer in host.offers(kind).values()]
+    for offer in offers:
+        try:
+            host.create(offer.kind, offer.name)
+        except (HermesError, ConfigError) as error:
+            wrong.append(str(error))
+    for line in dict.fromkeys(wrong):
+        context.reply(line)
+    if wrong:
+        raise HermesError(f"{len(wrong)} problems in {len(host.plugins())} plugins")
+    context.reply(f"{len(host.plugins())} plugins, {len(offers)} offers: all can be loaded")
+
+
+@plugins.command()
+@click.argument("name")
+async def enable(context: CommandContext, name: str) -> None:
+    """Let a plugin take part again, from the next start."""
+    _named(context.host, name)
+    disabled = list(context.host.config.section("hermes").plugins.disabled)
+    if name in disabled:
+        disabled.remove(name)
+        context.host.config.set("plugins.disabled", disabled)
+    context.reply(f"{name} is enabled from the next start")
+
+
+@plugins.command()
+@click.argument("name")
+async def disable(context: CommandContext, name: str) -> None:
+    """Keep a plugin from taking part, from the next start; it is not even imported."""
+    _named(context.host, name)
+    disabled = context.host.config.section("hermes").plugins.disabled
+    if name not in disabled:
+        context.host.config.set("plugins.disabled", [*disabled, name])
+    context.reply(f"{name} is disabled from the next start")
+
+
+@plugins.command()
+@click.argument("what")
+@click.argument("plugin")
+async def prefer(context: CommandContext, what: str, plugin: str) -> None:
+    """Say which plugin answers to KIND.NAME where two offer it."""
+    _named(context.host, plugin)
+    chosen = {**context.host.config.section("hermes").plugins.prefer, what: plugin}
+    context.host.config.set("plugins.prefer", chosen)
+    context.reply(f"{what} is {plugin}'s from the next start")
+
+
+def _named(host: Host, name: str) -> PluginInfo:
+    found = {plugin.name: plugin for plugin in host.plugins()}
+    if name not in found:
+        from hermes.schemas import nearest  # noqa: PLC0415
+
+        raise PluginError(name, "is not installed" + nearest(name, found))
+    return found[name]

@@ -1,0 +1,362 @@
+"""Running one turn from letter to end: the same for every surface (§5).
+
+Three commits carry "nothing accepted is lost, nothing done is done twice" (§7). *Take*: the lease
+and the person's message. *Step*: what is known before an effect, then after it (`Agent`,
+`Toolbox`). *End*: the last answer, the turn's end, the lease given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from hermes.agent import Agent
+from hermes.chain import Broken, compose
+from hermes.errors import Busy, Conflict, Failure, FailureKind, HermesError, StoreError, one_line
+from hermes.events import Event, Notice, TurnFinished
+from hermes.identity import is_dead, new_id, new_owner, now, where
+from hermes.killpoint import reach
+from hermes.mailbox import Letter, Mailbox
+from hermes.memory import Memory
+from hermes.opening import opening
+from hermes.records import Ended, Opened, Reprompted
+from hermes.session import SessionInfo
+from hermes.store import Change, Describe, Lease
+from hermes.transcript import OpenTurn
+from hermes.turn import Limits, Turn, TurnInput, TurnResult
+
+if TYPE_CHECKING:
+    from hermes.runtime import Runtime
+
+LEASE = 30_000_000
+"""Microseconds a lease lasts without renewal."""
+RENEW = 10.0
+RECALL = 0.3
+"""Seconds the memory has to recall."""
+RESUMES = 2
+"""A turn is resumed this often; the next time it ends as failed."""
+TOO_OLD = 3_600_000_000
+"""Microseconds after which an interrupted turn is not resumed."""
+
+
+class Turns:
+    """Runs letters. One object per runtime."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._learning: asyncio.Queue[tuple[Memory, Turn, TurnResult]] = asyncio.Queue(32)
+        self._learner: asyncio.Task[None] | None = None
+        self.unborn: dict[str, tuple[Change, ...]] = {}
+        """What is to be committed with a conversation's first turn."""
+
+    async def run(self, id: str, letter: Letter, mailbox: Mailbox) -> None:
+        """Run one letter's turn and tell its listeners how it ended. Never raises for failures."""
+        info = await self._runtime.store.session(id) or self.newborn(id) or SessionInfo(id)
+        result = TurnResult.failed(Failure("internal", "The turn did not run."))
+        try:
+            result = await self._run(info, letter, mailbox)
+        except HermesError as error:
+            kind: FailureKind = "refused" if isinstance(error, Busy) else "internal"
+            result = TurnResult.failed(Failure(kind, one_line(error, 1000)))
+            self._runtime.evict(id, "error")
+        except (Exception, SystemExit) as error:
+            self._runtime.log.error("turn failed", session=id, error=one_line(error))
+            result = TurnResult.failed(Failure("internal", one_line(error)))
+            self._runtime.evict(id, "error")
+            raise
+        finally:
+            if not _ending():
+                finished = TurnFinished(
+                    result.status, result.reply, result.usage, result.model, result.fallback, id
+                )
+                letter.emit(finished)
+                self._runtime.observe(info, finished)
+
+    def newborn(self, id: str) -> SessionInfo | None:
+        """Describe a conversation that the journal will have with its first turn."""
+        for change in self.unborn.get(id, ()):
+            if isinstance(change, Describe):
+                return SessionInfo(
+                    id,
+                    surface=change.surface or "",
+                    person=change.person or "",
+                    directory=change.directory or "",
+                    parent=change.parent or "",
+                )
+        return None
+
+    async def _run(self, info: SessionInfo, letter: Letter, mailbox: Mailbox) -> TurnResult:
+        agent = await self._runtime.agent(info)
+        agent.steering = mailbox.steering
+        resume = agent.transcript.fold.turn
+        if resume is not None:
+            await self._check_free(info.id)
+            result = await self._resume(info, letter, agent, resume)
+            if letter.resume:
+                return result
+        elif letter.resume:
+            return TurnResult("ok", "")
+        return await self._turn(info, letter, agent, new_id())
+
+    async def _resume(
+        self, info: SessionInfo, letter: Letter, agent: Agent, open_turn: OpenTurn
+    ) -> TurnResult:
+        """Go on with a turn that was interrupted, or close it with a notice."""
+        if open_turn.resumes >= RESUMES or now() - open_turn.began > TOO_OLD:
+            why = "too often" if open_turn.resumes >= RESUMES else "too long ago"
+            failure = Failure(
+                "internal", f"The last turn was interrupted {why} and was not resumed."
+            )
+            agent.transcript.note(Ended(status="failed", failure=failure), open_turn.id)
+            await agent.transcript.commit(await self._lapsed(info.id))
+            letter.emit(Notice(failure.message))
+            return TurnResult.failed(failure)
+        letter.emit(Notice("Going on with the turn that was interrupted."))
+        said = open_turn.said
+        again = Letter(
+            said.text,
+            letter.authority,
+            images=said.images,
+            sender=said.sender,
+            source=said.source,
+            model=letter.model,
+            listeners=letter.listeners,
+            cancelled=letter.cancelled,
+            retractable=letter.retractable,
+        )
+        return await self._turn(info, again, agent, open_turn.id, resumed=True)
+
+    async def _turn(
+        self, info: SessionInfo, letter: Letter, agent: Agent, id: str, *, resumed: bool = False
+    ) -> TurnResult:
+        runtime = self._runtime
+
+        def emit(event: Event) -> None:
+            letter.emit(event)
+            runtime.observe(info, event)
+
+        turn = Turn(
+            await self._input(info, letter, id, agent),
+            emit=emit,
+            ask=runtime.questions.asker(
+                agent.transcript,
+                id,
+                emit,
+                can_ask=letter.authority.can_ask,
+                cancelled=letter.cancelled,
+            ),
+            cancelled=letter.cancelled,
+            models=runtime.models,
+        )
+        memory = await runtime.memory()
+        if memory is not None and not resumed:
+            turn = await self._recall(memory, turn)
+        result = await self._through_chain(info, agent, turn, letter)
+        if memory is not None:
+            self._learn(memory, turn, result)
+        if result.status == "ok" and result.fallback:
+            runtime.evict(info.id, "fallback")
+        return result
+
+    async def _input(self, info: SessionInfo, letter: Letter, id: str, agent: Agent) -> TurnInput:
+        runtime = self._runtime
+        settings = runtime.host.config.section("hermes")
+        chosen = letter.model or await runtime.chosen_model(info.id) or settings.model or "local"
+        return TurnInput(
+            id,
+            info,
+            letter.text,
+            letter.authority,
+            images=letter.images,
+            model=runtime.models.resolve(chosen),
+            config_revision=runtime.host.config.revision,
+            limits=Limits(letter.steps or settings.agent.max_turns),
+            toolsets=letter.toolsets,
+            sender=letter.sender,
+            source=letter.source or info.surface,
+            retractable=letter.retractable,
+        )
+
+    async def _through_chain(
+        self, info: SessionInfo, agent: Agent, turn: Turn, letter: Letter
+    ) -> TurnResult:
+        """Run the turn inside its middleware; its core takes the lease."""
+        held: list[_Held] = []
+
+        async def innermost(turn: Turn) -> TurnResult:
+            await self._open(info, agent, turn)
+            mine = _Held(self._runtime, agent, info.id, turn.cancelled)
+            held.append(mine)
+
+            async def take() -> None:
+                unborn = self.unborn.get(info.id, ())
+                await agent.transcript.commit(await mine.take(), unborn)
+                self.unborn.pop(info.id, None)
+                mine.taken = True
+
+            try:
+                result = await agent.run(turn, take)
+            except Conflict:
+                if mine.taken or len(held) > 1:
+                    raise
+                # Somebody appended between our reading and our taking: read that and go on from it.
+                await self._check_free(info.id)
+                await agent.transcript.refresh()
+                return await innermost(turn)
+            if mine.lost:
+                raise Conflict("another process went on with this conversation")
+            return result
+
+        chain = compose("turn", self._runtime.links, innermost)
+        try:
+            try:
+                result: TurnResult = await chain(turn)
+            except Broken as broken:
+                result = TurnResult.failed(Failure("plugin", str(broken), broken.plugin))
+            if held and held[-1].taken:
+                await self._end(agent, turn, result, held[-1])
+        finally:
+            agent.transcript.discard()
+            for one in held:
+                one.stop()
+        return result
+
+    async def _open(self, info: SessionInfo, agent: Agent, turn: Turn) -> None:
+        """Render prompt and tools at a conversation's first message; find its tools otherwise."""
+        runtime, fold = self._runtime, agent.transcript.fold
+        agent.gets_tools = (await runtime.models.info(turn.input.model)).tools
+        if fold.opened and (fold.tools or not agent.gets_tools):
+            return
+        prompt, tools = await opening(
+            runtime.prompts,
+            runtime.tools,
+            info,
+            has_tools=agent.gets_tools,
+            chosen=turn.input.toolsets,
+        )
+        specs = tuple(tool.spec for tool in tools)
+        if not fold.opened:
+            agent.transcript.note(Opened(prompt=prompt, tools=specs, parent=info.parent))
+        elif specs:  # it began with a model that has no tools; this one has
+            agent.transcript.note(
+                Reprompted(prompt=prompt, tools=specs, reason="the model can use tools")
+            )
+        agent.toolbox = runtime.toolbox(agent.transcript, info, tools)
+
+    async def _end(self, agent: Agent, turn: Turn, result: TurnResult, held: _Held) -> None:
+        ended = Ended(
+            status=result.status,
+            failure=result.failure,
+            model=result.model,
+            fallback=result.fallback,
+            usage=result.usage,
+        )
+        agent.transcript.note(ended, turn.input.id)
+        reach("turn.ending")
+        await agent.transcript.commit((), (held.give_back(),))
+        reach("turn.ended")
+
+    # -- leases -------------------------------------------------------------------------------
+
+    async def _check_free(self, id: str) -> None:
+        """Raise Busy when a living process holds the conversation."""
+        lease = await self._runtime.store.lease(f"session:{id}")
+        if lease is not None and not is_dead(lease.owner):
+            raise Busy(
+                f"This conversation is busy elsewhere ({where(lease.owner)});"
+                " wait, or stop it there"
+            )
+
+    async def _lapsed(self, id: str) -> tuple[Change, ...]:
+        """Give the change that ends a dead process's lease, if one is left."""
+        lease = await self._runtime.store.lease(f"session:{id}")
+        return (Lease(lease.name, lease.owner, 0),) if lease and is_dead(lease.owner) else ()
+
+    # -- memory -------------------------------------------------------------------------------
+
+    async def _recall(self, memory: Memory, turn: Turn) -> Turn:
+        try:
+            recalled = await asyncio.wait_for(memory.recall(turn), RECALL)
+        except TimeoutError:
+            self._runtime.log.warning("memory did not answer in time", seconds=RECALL)
+            return turn
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            self._runtime.log.warning("memory failed to recall", error=one_line(error))
+            return turn
+        return turn.replace(context=recalled) if recalled else turn
+
+    def _learn(self, memory: Memory, turn: Turn, result: TurnResult) -> None:
+        if self._learner is None:
+            self._learner = asyncio.ensure_future(self._record())
+        try:
+            self._learning.put_nowait((memory, turn, result))
+        except asyncio.QueueFull:
+            self._runtime.log.warning("memory is behind; a turn was not recorded")
+
+    async def _record(self) -> None:
+        while True:
+            memory, turn, result = await self._learning.get()
+            try:
+                await memory.record(turn, result)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+                self._runtime.log.warning("memory failed to record", error=one_line(error))
+            finally:
+                self._learning.task_done()
+
+    async def close(self) -> None:
+        """Let the memory record what waits (5 s), then stop."""
+        if self._learner is None:
+            return
+        await asyncio.wait((asyncio.ensure_future(self._learning.join()),), timeout=5)
+        self._learner.cancel()
+
+
+class _Held:
+    """The lease of a conversation while a turn runs: renewed, given back, or found lost."""
+
+    def __init__(self, runtime: Runtime, agent: Agent, id: str, cancelled: asyncio.Event) -> None:
+        self._runtime = runtime
+        self._agent = agent
+        self._name = f"session:{id}"
+        self._cancelled = cancelled
+        self._owner = agent.transcript.owner = new_owner(runtime.surface)
+        self._renewing: asyncio.Task[None] | None = None
+        self.taken = False
+        self.lost = False
+
+    async def take(self) -> tuple[Change, ...]:
+        """Give the changes that take the lease, over a dead holder's if need be."""
+        if self._renewing is None:
+            self._renewing = asyncio.ensure_future(self._renew())
+        mine = Lease(self._name, self._owner, now() + LEASE)
+        held = await self._runtime.store.lease(self._name)
+        if held is not None and is_dead(held.owner):
+            return Lease(self._name, held.owner, 0), mine
+        return (mine,)
+
+    def give_back(self) -> Change:
+        return Lease(self._name, self._owner, 0)
+
+    def stop(self) -> None:
+        self._agent.transcript.owner = ""
+        if self._renewing is not None:
+            self._renewing.cancel()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW)
+            try:
+                lease = Lease(self._name, self._owner, now() + LEASE)
+                await self._runtime.store.commit((lease,))
+            except Conflict:
+                self.lost = True
+                self._cancelled.set()
+                return
+            except StoreError as error:
+                self._runtime.log.warning("lease not renewed", error=one_line(error))
+
+
+def _ending() -> bool:
+    """Whether this task is being cancelled: the process ends, the turn stays open."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

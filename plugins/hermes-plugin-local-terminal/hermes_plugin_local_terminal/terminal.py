@@ -1,0 +1,246 @@
+"""The terminal of one scope on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shlex
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from hermes import (
+    CommandResult,
+    FileInfo,
+    PluginContext,
+    Process,
+    Terminal,
+    TerminalError,
+    TerminalSpec,
+    TerminalState,
+)
+from hermes_plugin_local_terminal import files
+from hermes_plugin_local_terminal.capture import Capture, Relay, Rolling, Sink
+from hermes_plugin_local_terminal.child import Child
+from hermes_plugin_local_terminal.process import LocalProcess
+from hermes_plugin_local_terminal.shell import SCRIPT, Snapshots
+
+
+class LocalTerminal(Terminal):
+    """Commands and files of one scope, as the person who started Hermes.
+
+    Its environment is an allowlist: what the kernel gives to every child, the variables that
+    ``terminal.env_passthrough`` names, those of the spec, and what commands export afterwards.
+    """
+
+    backend = "local"
+
+    def __init__(self, context: PluginContext, spec: TerminalSpec, shell: str) -> None:
+        self._context = context
+        self._children = context.children
+        self._spec = spec
+        self._shell = shell
+        self._running: dict[str, Child] = {}
+        self._left: set[str] = set()
+        """Marks of commands that ended and left something in the background."""
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self.state = TerminalState(spec.directory or str(Path.cwd()))
+
+    async def open(self) -> None:
+        folder = self._context.paths.cache / "snapshots"
+        self._snapshots = await asyncio.to_thread(Snapshots, folder, self._spec.scope)
+        init = self._context.settings.init_files
+        if init:
+            result = await self.run(_reading(init), timeout=30)
+            self.state = TerminalState(self.state.directory, result.state.snapshot)
+
+    async def close(self) -> None:
+        """End everything that was started here and is still there."""
+        self._closed = True
+        jobs = [child.kill() for child in self._running.values()]
+        jobs += [self._children.kill(token) for token in self._left]
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._snapshots.remove)
+
+    async def run(
+        self,
+        command: str,
+        *,
+        state: TerminalState | None = None,
+        timeout: float = 180.0,  # noqa: ASYNC109
+        stdin: bytes = b"",
+        output: Callable[[bytes], None] | None = None,
+        keep: int = 65_536,
+    ) -> CommandResult:
+        state = state or self.state
+        settings = self._context.settings
+        capture = Capture(keep, self._context.paths.outputs, settings.spool_limit)
+        relay = Relay(capture, output) if output else None
+        stem = await self._prepare(command)
+        with _input(stdin) as source:
+            child = self._spawn(stem, state, source, relay or capture, command, save=True)
+        timed_out = False
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.shield(child.done)
+        except TimeoutError:
+            timed_out = True
+            await self._whole(child.kill())
+        except asyncio.CancelledError:
+            if relay:
+                relay.close()
+            try:
+                await self._whole(child.kill())
+            finally:
+                self._snapshots.collect(stem, state)
+            raise
+        finally:
+            self._ended(child)
+            capture.close()
+        after = await asyncio.to_thread(self._snapshots.collect, stem, state)
+        return CommandResult(
+            capture.output(),
+            124 if timed_out else child.reap(),
+            state if timed_out else after,
+            capture.total,
+            capture.file,
+            timed_out,
+        )
+
+    async def start(self, command: str, *, state: TerminalState | None = None) -> Process:
+        kept = Rolling()
+        stem = await self._prepare(command)
+        reading, writing = os.pipe()
+        try:
+            child = self._spawn(stem, state or self.state, reading, kept, command, save=False)
+        except BaseException:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
+        child.done.add_done_callback(lambda _: self._ended(child))
+        child.done.add_done_callback(lambda _: self._snapshots.discard(stem))
+        return LocalProcess(
+            f"p{uuid.uuid4().hex[:8]}", command, child, kept, os.fdopen(writing, "wb", buffering=0)
+        )
+
+    async def resolve(self, path: str) -> str:
+        with files.said(path):
+            return await asyncio.to_thread(os.path.realpath, self._absolute(path))
+
+    async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
+        return await asyncio.to_thread(files.read, self._absolute(path), offset, limit)
+
+    async def write(self, path: str, data: bytes) -> None:
+        await asyncio.to_thread(files.write, self._absolute(path), data)
+
+    async def stat(self, path: str) -> FileInfo:
+        return await asyncio.to_thread(files.stat, self._absolute(path))
+
+    async def list(self, path: str) -> tuple[FileInfo, ...]:
+        return await asyncio.to_thread(files.entries, self._absolute(path))
+
+    def _absolute(self, path: str) -> str:
+        if path == "~" or path.startswith("~/"):
+            path = os.path.expanduser(path)  # noqa: PTH111 - a Path would lose a trailing slash
+        return os.path.join(self.state.directory, path)  # noqa: PTH118
+
+    async def _prepare(self, command: str) -> Path:
+        if self._closed:
+            raise TerminalError("local: this terminal is closed")
+        return await asyncio.to_thread(self._snapshots.prepare, command)
+
+    def _environment(self, state: TerminalState) -> dict[str, str]:
+        """A snapshot holds everything that is exported, and what was unset stays unset."""
+        if state.snapshot:
+            return {}
+        passed = self._context.config.section("hermes").terminal.env_passthrough
+        return {**self._children.allowlist(*passed), **dict(self._spec.env)}
+
+    def _spawn(
+        self,
+        stem: Path,
+        state: TerminalState,
+        stdin: int | IO[bytes],
+        sink: Sink,
+        command: str,
+        *,
+        save: bool,
+    ) -> Child:
+        if state.snapshot and not Path(state.snapshot).exists():
+            raise TerminalError("local: the environment to start from is gone; start from another")
+        env = self._environment(state)
+        before = set(env)
+        token = self._children.mark(env, what=f"command: {command[:200]}")
+        marks = " ".join(set(env) - before)
+        env["PWD"] = state.directory
+        arguments = [self._shell, "--noprofile", "--norc", "-c", SCRIPT, "bash"]
+        arguments += [state.snapshot, str(stem) if save else "", f"{stem}.sh", marks]
+        try:
+            child = Child(
+                arguments,
+                env=env,
+                directory=state.directory,
+                stdin=stdin,
+                sink=sink,
+                token=token,
+                children=self._children,
+            )
+        except TerminalError:
+            self._children.forget(token)
+            raise
+        self._running[token] = child
+        return child
+
+    def _ended(self, child: Child) -> None:
+        """Forget a child that left nothing; remember one that did."""
+        self._running.pop(child.token, None)
+        self._left.add(child.token)
+        self._task(self._settle(child.token))
+
+    async def _settle(self, token: str) -> None:
+        if not await asyncio.to_thread(self._children.alive, token):
+            self._left.discard(token)
+            self._children.forget(token)
+
+    async def _whole(self, work: Coroutine[Any, Any, None]) -> None:
+        """Await *work* to its end even when this task is cancelled again meanwhile."""
+        task = self._task(work)
+        cancelled = False
+        while not task.done():
+            try:
+                await asyncio.shield(task)
+            except asyncio.CancelledError:
+                cancelled = True
+        task.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _reading(files: tuple[str, ...]) -> str:
+    names = [shlex.quote(str(Path(name).expanduser())) for name in files]
+    return "; ".join(f"source {name}" for name in names)
+
+
+@contextlib.contextmanager
+def _input(data: bytes) -> Iterator[int | IO[bytes]]:
+    """A file with *data*: a pipe would have to be fed while the output is read."""
+    if not data:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file
