@@ -87,7 +87,7 @@ def _wrap(point: str, link: Link, inner: Next[Any, Any]) -> Next[Any, Any]:
             if failures_pass or failed in raised:
                 raise
             error: BaseException = failed
-        except (Exception, SystemExit) as caught:  # noqa: BLE001  (isolation: a plugin's code)
+        except (Exception, SystemExit) as caught:
             if caught in raised:
                 raise
             error = caught

@@ -1,9 +1,9 @@
 """Child processes: a mark in the environment finds whole trees, double forks included (§9).
 
-The mark is ``HERMES_CHILD``: ``owner:token`` for each Hermes above, so a Hermes that a tool started
+The mark is ``HERMES_CHILD``: ``owner:token`` for each Hermes above, so one that a tool started
 belongs to that tool's tree too. An owner is one process of ours; a file in the home's ``run`` says
-which (pid, start time, boot, pid namespace), so that the next Hermes can end what a killed one left,
-and nothing else. Linux reads ``/proc``; elsewhere ``ps`` shows the environment of one's own processes.
+which (pid, start time, boot, pid namespace), so that the next Hermes can end what a killed one
+left, and nothing else. Linux reads ``/proc``; elsewhere ``ps`` shows what one's own processes have.
 """
 
 from __future__ import annotations
@@ -27,25 +27,11 @@ from hermes.paths import private
 from hermes.secrets import SecretStore
 
 MARK = "HERMES_CHILD"
-INHERITED = [
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LANGUAGE",
-    "TERM",
-    "COLORTERM",
-    "TZ",
-    "TMPDIR",
-    "SYSTEMROOT",
-    "COMSPEC",
-    "PATHEXT",
-    "TEMP",
-    "TMP",
-    "USERPROFILE",
-]
+_INHERITED = """
+PATH HOME USER LOGNAME SHELL LANG LANGUAGE TERM COLORTERM TZ TMPDIR
+SYSTEMROOT COMSPEC PATHEXT TEMP TMP USERPROFILE
+"""
+INHERITED = frozenset(_INHERITED.split())
 """What a child gets of our environment, with ``LC_*``."""
 
 
@@ -54,7 +40,7 @@ def beneath_a_tool() -> bool:
     return bool(os.environ.get(MARK))
 
 
-class ProcessTable(Children):
+class ProcessChildren(Children):
     """The registry of one process. *run* is the home's folder for what lives with processes;
     variables that *secrets* knows are passed to no child.
     """
@@ -153,12 +139,12 @@ def marked(mark: str) -> set[int]:
 
 
 def _processes() -> Iterator[tuple[int, int, list[str]]]:
-    """Give (pid, parent, marks) of every process that runs; the dead ones nobody waited for do not."""
+    """Give (pid, parent, marks) of every process that still runs."""
     if not sys.platform.startswith("linux"):
         yield from _processes_by_ps()
         return
     wanted = f"{MARK}=".encode()
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208  a scan that must be quick
         if not name.isdigit():
             continue
         try:
@@ -200,7 +186,7 @@ def _identity(pid: int) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         about["start"] = _stat(pid)[2]
         about["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        about["namespace"] = os.readlink("/proc/self/ns/pid")
+        about["namespace"] = str(Path("/proc/self/ns/pid").readlink())
     return about
 
 
@@ -211,11 +197,9 @@ def _lives(record: dict[str, Any]) -> bool:
         return False
     if record["namespace"] != now["namespace"] and now["namespace"]:
         return True
-    if now["start"]:
+    if now["start"] or now["boot"]:
         return bool(record["start"] == now["start"])
-    if sys.platform.startswith("linux"):
-        return False
-    try:
+    try:  # no /proc
         os.kill(int(record["pid"]), 0)
     except ProcessLookupError:
         return False

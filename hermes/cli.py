@@ -119,7 +119,11 @@ def _root(index: "Index", home: str) -> "click.Group":
     import click  # noqa: PLC0415
 
     offers = {name: found[0] for name, found in index.offers("commands").items() if len(found) == 1}
-    shown = {name: offer["summary"] for name, offer in offers.items() if not offer["hidden"]}
+    shown = {
+        name: offer["summary"]
+        for name, offer in offers.items()
+        if not offer["hidden"] and "cli" in offer.get("surfaces", ("cli",))
+    }
     shown = dict(sorted({**shown, **{name: summary for name, (_, summary) in OWN.items()}}.items()))
 
     class Root(click.Group):

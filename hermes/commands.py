@@ -12,6 +12,7 @@ thread, and would mix up users who are served at the same time.
 from __future__ import annotations
 
 import inspect
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import click
 
 from hermes.errors import HermesError
-from hermes.session import Role, SessionInfo
+from hermes.session import Authority, Role, SessionInfo
 
 if TYPE_CHECKING:
     from hermes.conversation import Conversation
@@ -60,6 +61,11 @@ class CommandContext(ABC):
     @abstractmethod
     def conversation(self) -> Conversation | None:
         """The same, to act on."""
+
+    @property
+    def authority(self) -> Authority:
+        """What a turn that the command starts may do. A surface that can ask overrides it."""
+        return Authority(self.surface, self.person, self.role)
 
     @abstractmethod
     def reply(self, text: str) -> None:
@@ -104,6 +110,14 @@ class Command(click.Command):
     def takes_rest(self) -> bool:
         return bool(self.params) and isinstance(self.params[-1].type, Rest)
 
+    def words(self, line: str) -> list[str]:
+        """Split what was typed after the command's name into its arguments."""
+        line = line.strip()
+        if not self.takes_rest or line in ("--help", "-h"):
+            return split(line)
+        before = sum(isinstance(param, click.Argument) for param in self.params) - 1
+        return ["--", *line.split(maxsplit=before)] if line else []
+
 
 class Group(click.Group):
     """A command of sub-commands (``hermes sessions list``), each a `Command`."""
@@ -113,6 +127,12 @@ class Group(click.Group):
     busy: bool = True
     takes_rest = False
     command_class = Command
+
+    def words(self, line: str) -> list[str]:
+        """Split what was typed after the command's name; a sub-command may take the rest of it."""
+        name, _, rest = line.strip().partition(" ")
+        sub = self.commands.get(name)
+        return [name, *sub.words(rest)] if isinstance(sub, (Command, Group)) else split(line)
 
     async def run(self, context: CommandContext, arguments: list[str], name: str = "") -> None:
         """Parse *arguments* and run the sub-command they name. Raises `UsageError`."""
@@ -146,7 +166,7 @@ def command(
 def group(
     name: str = "", *, surfaces: set[str] | frozenset[str] = EVERYWHERE, role: Role = "owner"
 ) -> Callable[[Callback], Group]:
-    """Make a `Group`. Its function runs when no sub-command is named; add with ``@it.command()``."""
+    """Make a `Group`. Its function runs when no sub-command is named; add by ``@it.command()``."""
 
     def make(function: Callback) -> Group:
         made = click.group(
@@ -156,6 +176,14 @@ def group(
         return made
 
     return make
+
+
+def split(line: str) -> list[str]:
+    """Split a line as a shell would; a quote that stays open is a character like any other."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        return line.split()
 
 
 async def run_click(

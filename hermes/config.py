@@ -92,6 +92,7 @@ class Config(ConfigView):
         self._schemas = {**plugin_schemas, KERNEL: kernel}
         self._state: _State | None = None
         self._sections: dict[str, Any] = {}
+        self._reported: set[Problem] = set()
 
     # reading ------------------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ class Config(ConfigView):
         if (given := _find(_nested(self._overrides), path)) is not None:
             layers.append(("override", given))
         value = functools.reduce(_merged, (each for _, each in layers))
-        source, *below = [layer for layer in reversed(layers)]
+        source, *below = reversed(layers)
         shadows = [f"{where} = {json.dumps(each, default=str)}" for where, each in below]
         if schema.get("format") == schemas.SECRET and str(value).startswith("env:"):
             shadows += self._explain_variable(str(value)[4:])
@@ -211,8 +212,9 @@ class Config(ConfigView):
         if self._state is None:
             self._state = self._read_file()
             for problem in self._state.problems:
-                if self.report is not None:
+                if self.report is not None and problem not in self._reported:
                     self.report(problem)
+                self._reported.add(problem)
         return self._state
 
     def _usable(self) -> _State:
@@ -242,7 +244,9 @@ class Config(ConfigView):
         with contextlib.suppress(ConfigError):
             instead = self._checked(Document(_read(good), good.name)) if good.exists() else None
             if instead is not None and not any(p.level == "error" for p in instead.problems):
-                note = f"{self.file.name} is not used until it is mended: its last good version is ({good})"
+                note = (
+                    f"{self.file.name} is not used until mended, the last good version is ({good})"
+                )
                 instead.problems = [*problems, Problem("warning", note)]
                 return instead
         if state is None:
@@ -412,6 +416,8 @@ def _read(file: Path) -> str:
 def _parsed(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     import yaml  # noqa: PLC0415
 
+    if isinstance(value, tuple):
+        return list(value)
     if not isinstance(value, str) or schema.get("type") == "string":
         return value
     try:

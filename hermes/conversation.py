@@ -51,7 +51,8 @@ class Conversation:
             self._info = await store.session(self._info.id) or self._info
             return self._info
         bound = await store.bound(self.key) if self.key and not self._new else None
-        self._info = await store.session(bound) if bound else None
+        if bound:
+            self._info = await store.session(bound) or self._runtime.newborn(bound)
         if self._info is None:
             self._info = self._runtime.unborn(self.key, self._directory)
         return self._info
@@ -102,7 +103,7 @@ class Conversation:
     async def retry(
         self, *, authority: Authority | None = None, model: str = ""
     ) -> AsyncIterator[Event]:
-        """Take back the last turn and send its message again. Raises NotFound where there is none."""
+        """Take back the last turn and send its message again. Raises NotFound without one."""
         text = await self.undo()
         async for event in self.send(text, authority=authority, model=model):
             yield event
@@ -144,9 +145,10 @@ class Conversation:
         self.key = key
 
     async def rename(self, title: str) -> None:
-        """Set the title."""
+        """Set the title. A conversation that had no turn yet is in the journal from now on."""
         info = await self.load()
-        await self._runtime.store.commit((Describe(info.id, title=title),))
+        birth = self._runtime.birth(info.id)
+        await self._runtime.store.commit((*birth, Describe(info.id, title=title)))
         await self.load()
 
     async def use_model(self, model: str) -> str:

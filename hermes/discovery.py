@@ -172,7 +172,7 @@ def listed(todo: list[Entry], seconds: float) -> dict[str, dict[str, Any]]:
 def _run_child(
     todo: list[Entry], seconds: float, results: dict[str, dict[str, Any]]
 ) -> tuple[str, str]:
-    """Run one child over *todo*. Give the plugin during which it ended, if one, and how it ended."""
+    """Run one child over *todo*. Give the plugin during which it ended, and how it ended."""
     child = subprocess.Popen(
         [sys.executable, "-c", _CHILD],
         stdin=subprocess.PIPE,

@@ -57,7 +57,7 @@ class Document:
         return line
 
     def setting(self, path: KeyPath, value: Any) -> str:
-        """Give the text with *value* at *path*. Raises ConfigError where that cannot be done safely."""
+        """Give the text with *value* at *path*. Raises ConfigError where that is not safe."""
         wanted = _with(self.data, path, value)
         return self._verified(self._put(path, value), wanted, path)
 
@@ -184,7 +184,8 @@ class Document:
 
 def _plain_keys(root: Any) -> Iterator[tuple[str, int]]:
     """Make every key text (YAML 1.1 reads ``on:`` as true, and a chat's id as a number), and give
-    those that stand twice in one mapping, with the line of the later: it is the one that counts."""
+    those that stand twice in one mapping, with the line of the later: it is the one that counts.
+    """
     pending, met = [root], set()
     while pending:
         node = pending.pop()

@@ -54,7 +54,7 @@ def hermes_terminals() -> list[Offer]:
 
 @hookspec
 def hermes_memory() -> list[Offer]:
-    """Offer long-term memory: targets are `Memory` classes or factories. One is used, by ``memory``."""
+    """Offer long-term memory: targets are `Memory` classes or factories. One is used."""
     raise NotImplementedError
 
 

@@ -21,7 +21,7 @@ def now() -> int:
 
 
 def process_started(pid: int) -> str:
-    """When process *pid* began, in the kernel's ticks; empty where it does not exist (or no /proc)."""
+    """When process *pid* began, in the kernel's ticks; empty where there is none (or no /proc)."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rsplit(b")", 1)[1].split()[19].decode()
@@ -47,7 +47,7 @@ def new_owner(surface: str) -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the process that holds a lease is certainly gone. False where that cannot be known."""
+    """Whether the process that holds a lease is certainly gone. False where nobody can know."""
     try:
         _, host, boot, pid, started, _ = owner.split("|")
     except ValueError:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Entry: TypeAlias = dict[str, Any]
     """name, distribution, version, info (its dist-info folder), module, tops (its top-level
-    modules), state (unlisted, active, incompatible, failed), why, warnings, offers, settings
-    (section -> schema), files ([path, size, mtime_ns]), middleware (whether it meant to offer some).
+    modules), kernel (range), state (unlisted, active, incompatible, failed), why, warnings, offers,
+    settings (section -> schema), files ([path, size, mtime_ns]), middleware (meant to offer some).
     """
     Stamp: TypeAlias = dict[str, Any]
 
@@ -122,12 +122,13 @@ def stamp() -> Stamp:
     """Say what is installed: each folder of the path that holds distributions, and these."""
     folders = []
     for folder in dict.fromkeys(sys.path):
-        infos = []
         try:
             with os.scandir(folder or ".") as listing:
-                for one in listing:
-                    if one.name.endswith((".dist-info", ".egg-info")):
-                        infos.append([one.name, one.stat().st_mtime_ns])
+                infos = [
+                    [one.name, one.stat().st_mtime_ns]
+                    for one in listing
+                    if one.name.endswith((".dist-info", ".egg-info"))
+                ]
         except OSError:
             continue
         if infos:

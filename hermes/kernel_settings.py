@@ -1,4 +1,4 @@
-"""The kernel's own keys of ``config.yaml``, and how Hermes Agent's spelling of them is taken (§12)."""
+"""The kernel's own keys of ``config.yaml``, and Hermes Agent's spelling of them (§12)."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import os
 import re
 import sys
 import traceback
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -32,15 +33,14 @@ from hermes.settings import encode_hook, schema_hook
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("hermes_"))
 
 
-class Unfit(Exception):
+class UnfitError(Exception):
     """The plugin cannot be taken in: says why, and where."""
 
 
 def main(request: dict[str, Any]) -> None:
     """Answer on what was standard output: a line when a plugin begins, a line with its result."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
     def say(message: dict[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")
@@ -90,28 +90,32 @@ def collect(name: str, plugin: Any) -> list[tuple[str, Offer]]:
         if hook.startswith("hermes_") and inspect.isfunction(function):
             if hook not in HOOKS:
                 near = difflib.get_close_matches(hook, HOOKS, n=1)
-                raise Unfit(
+                raise UnfitError(
                     f"no such hook: {hook}" + (f" (did you mean {near[0]}?)" if near else "")
                 )
             if not hasattr(function, "hermes_impl"):
-                raise Unfit(f"{hook} lacks @hookimpl")
+                raise UnfitError(f"{hook} lacks @hookimpl")
     try:
         manager.register(plugin, name)
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise Unfit(re.sub(r"\s+", " ", str(error).partition("\nhook definition")[0])) from None
+        raise UnfitError(
+            re.sub(r"\s+", " ", str(error).partition("\nhook definition")[0])
+        ) from None
     offers: list[tuple[str, Offer]] = []
     for hook in HOOKS:
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             if any(
                 implementation.opts[o] for o in ("wrapper", "hookwrapper", "tryfirst", "trylast")
             ):
-                raise Unfit(f"{hook} asks for an order of call or to wrap others: hooks only offer")
+                raise UnfitError(
+                    f"{hook} asks for an order of call or to wrap others: hooks only offer"
+                )
             offers += [(hook.removeprefix("hermes_"), o) for o in result(hook, implementation)]
     twice = [f"{kind} {offer.name!r}" for kind, offer in offers]
     for each in twice:
         if twice.count(each) > 1:
-            raise Unfit(f"offers {each} twice")
+            raise UnfitError(f"offers {each} twice")
     return offers
 
 
@@ -120,7 +124,7 @@ def result(hook: str, implementation: Any) -> list[Offer]:
     if offers is None:
         return []
     if not isinstance(offers, (list, tuple)) or not all(isinstance(o, Offer) for o in offers):
-        raise Unfit(f"{hook} returned {type(offers).__name__}, not a list of Offer")
+        raise UnfitError(f"{hook} returned {type(offers).__name__}, not a list of Offer")
     return list(offers)
 
 
@@ -130,17 +134,19 @@ def check(kind: str, offer: Offer, tops: list[str]) -> None:
     try:
         msgspec.convert(msgspec.to_builtins(offer), Offer)
     except msgspec.ValidationError as error:
-        raise Unfit(f"{which}: {error}") from None
+        raise UnfitError(f"{which}: {error}") from None
     module, _, attribute = offer.target.partition(":")
     if not offer.name or not re.fullmatch(r"[\w.]+:[\w.]+", offer.target):
-        raise Unfit(f"{which}: target {offer.target!r} is not of the form module:attribute")
+        raise UnfitError(f"{which}: target {offer.target!r} is not of the form module:attribute")
     if module.partition(".")[0] not in tops:
-        raise Unfit(f"{which}: target {offer.target} lies outside the distribution's own modules")
+        raise UnfitError(
+            f"{which}: target {offer.target} lies outside the distribution's own modules"
+        )
     if module not in sys.modules and importlib.util.find_spec(module) is None:
-        raise Unfit(f"{which}: there is no module {module}")
+        raise UnfitError(f"{which}: there is no module {module}")
     found = sys.modules.get(module)
     if isinstance(found, ModuleType) and not hasattr(found, attribute.partition(".")[0]):
-        raise Unfit(f"{which}: module {module} has no {attribute}")
+        raise UnfitError(f"{which}: module {module} has no {attribute}")
 
 
 def settings_schema(offer: Offer) -> dict[str, Any]:
@@ -160,7 +166,7 @@ def describe(target: Any, which: str) -> dict[str, Any]:
             [target], schema_hook=schema_hook, ref_template="#/$defs/{name}"
         )
     except msgspec.ValidationError as error:
-        raise Unfit(f"{which}: every field needs a default ({error})") from None
+        raise UnfitError(f"{which}: every field needs a default ({error})") from None
     return {**schema, "$defs": definitions} if definitions else dict(schema)
 
 
@@ -182,12 +188,12 @@ def loaded(tops: list[str]) -> list[str]:
 
 def said(error: BaseException, tops: list[str]) -> str:
     """Say the error in one line, with the plugin's own line that it came from."""
-    if isinstance(error, Unfit):
+    if isinstance(error, UnfitError):
         return str(error)
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if set(tops) & set(re.split(r"[/\\.]", frame.filename))
     ]
-    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return one_line(error) + place

@@ -33,7 +33,7 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
 
 
 class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
-    """Reasoning that the model showed. Sent back to the vendor that made it, never to a person as text."""
+    """Reasoning that the model showed. Sent back only to the vendor that made it."""
 
     text: str
     opaque: str = ""

@@ -25,10 +25,14 @@ def _unheard(event: Event) -> None:
 class ModelCalls(Models):
     """The one way to any model."""
 
-    def __init__(self, host: Host, resources: Resources, links: Iterable[Link]) -> None:
+    def __init__(self, host: Host, resources: Resources) -> None:
         self._host = host
         self._resources = resources
-        self.call: Next[ModelRequest, ModelResponse] = compose("model", links, self._provider_call)
+        self.call: Next[ModelRequest, ModelResponse] = self._provider_call
+
+    def link(self, links: Iterable[Link]) -> None:
+        """Put the middleware around every call."""
+        self.call = compose("model", links, self._provider_call)
 
     def resolve(self, text: str) -> str:
         """Make ``provider:name`` of what a person wrote. Raises NotFound for no such provider."""
@@ -67,7 +71,7 @@ class ModelCalls(Models):
             response = await provider.stream(request)
         except Failed:
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+        except (Exception, SystemExit) as error:
             said = f"provider {name} failed for {model or 'its model'}: {one_line(error)}"
             raise Failed(Failure("plugin", said, name)) from error
         return response

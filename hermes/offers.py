@@ -2,7 +2,7 @@
 
     @hookimpl
     def hermes_terminals():
-        return [Offer("docker", "hermes_plugin_docker.backend:DockerBackend", "Run commands in a container")]
+        return [Offer("docker", "hermes_plugin_docker.backend:DockerBackend", "Run in a container")]
 
 Listing offers must cost nothing: a plugin's ``__init__`` imports only `hermes` and the standard
 library, and what an offer names is imported when it is first used.
@@ -34,6 +34,8 @@ class Offer(msgspec.Struct, frozen=True):
     """Stands for members known only from configuration or the home folder (MCP servers, skills)."""
     hidden: bool = False
     """Left out of menus."""
+    surfaces: tuple[str, ...] = ("cli", "chat")
+    """Of a command: where it is given, as the command itself says; menus import nothing."""
 
 
 def hookimpl(function: F) -> F:

@@ -1,20 +1,21 @@
 """The contract of a messaging platform, and what goes in and out (§5, §6).
 
 A platform only moves bytes: it turns what arrives into `Inbound` and hands it to the inbox, which
-keeps it durably and drops repeats; it sends one `Part` when told to. Access, splitting, retrying and
-bookkeeping are not its business.
+keeps it durably and drops repeats; it sends one `Part` when told to. Access, splitting, retrying
+and bookkeeping are not its business.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from hermes.messages import Image
 from hermes.resource import Resource
-from hermes.session import Account, SessionKey
+from hermes.session import Account, PersonId, Role, SessionKey
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -39,6 +40,12 @@ class Inbound(msgspec.Struct, frozen=True):
     direct: bool = True
     """A private chat, or we were addressed by name."""
     reply_to: str = ""
+    person: PersonId = ""
+    """Who we think it is. Set in `receive`, never by a platform or a model."""
+    role: Role | None = None
+    """What they may do. Set in `receive`; while it is None nobody is let in."""
+    answers: str = ""
+    """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0
     """UTC microseconds, by the platform's clock."""
 
@@ -60,6 +67,9 @@ class Outgoing(msgspec.Struct, frozen=True):
     final: bool = True
     """False for a draft that a later one replaces."""
     reply_to: str = ""
+    question: str = ""
+    """Id of the question this puts, with its `choices`."""
+    choices: tuple[str, ...] = ()
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -70,6 +80,11 @@ class Part(msgspec.Struct, frozen=True):
     attachment: Attachment | None = None
     markup: str = ""
     """The platform's own (entities, blocks), as JSON text."""
+    reply_to: str = ""
+    question: str = ""
+    """Id of the question this puts; a press comes back as `Inbound.answers`."""
+    choices: tuple[str, ...] = ()
+    """Buttons, where the platform has them; the text says how to answer without."""
     edits: str = ""
     """Id of an earlier message that this replaces."""
     token: str = ""
@@ -107,15 +122,26 @@ class Inbox(ABC):
         """Give the last cursor that was kept."""
 
 
+MessageState: TypeAlias = Literal["queued", "working", "done", "failed"]
+
+
 class Platform(Resource):
     """A messenger. One object per process and account."""
 
     limits: PlatformLimits = PlatformLimits()
+    heard: float = 0.0
+    """Unix seconds of the last sign of life from the platform (a poll that came back, a pong), for
+    its health; 0 where it cannot know."""
+
+    def missing(self) -> str:
+        """Say what must be configured before it can run; empty where nothing is."""
+        return ""
 
     @abstractmethod
     async def run(self, inbox: Inbox) -> None:
         """Receive until cancelled. Raising means "restart me"; an authentication failure, raised as
-        `Failed`, stops this platform and says so."""
+        `Failed`, stops this platform and says so.
+        """
 
     @abstractmethod
     async def send(self, part: Part) -> Receipt:
@@ -123,3 +149,9 @@ class Platform(Resource):
 
     async def typing(self, key: SessionKey) -> None:
         """Show that an answer is being made."""
+
+    async def mark(self, key: SessionKey, message: str, state: MessageState) -> None:
+        """Show on the person's message *message* (its `Inbound.id`) what became of it."""
+
+    async def menu(self, commands: Sequence[tuple[str, str]]) -> None:
+        """Show name and summary of each command where the platform has a menu for them."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 import msgspec
 
-from hermes.context import Children, Log, Paths, PluginContext, State
+from hermes.context import Children, Log, PluginContext, State
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.index import SECONDS, Index, open_index
 from hermes.logs import Logs
@@ -47,22 +47,11 @@ CONTRACTS = {
 KINDS = (*CONTRACTS, "settings")
 
 
-class Offered(msgspec.Struct, frozen=True):
-    """An offer, and whose it is."""
+class Offered(Offer, frozen=True, kw_only=True):
+    """An `Offer`, and whose it is."""
 
     plugin: str
     kind: str
-    offer: Offer
-
-    @property
-    def name(self) -> str:
-        return self.offer.name
-
-    @classmethod
-    def of(cls, entry: Mapping[str, Any], plugin: str = "") -> Offered:
-        """Make it from what the index keeps."""
-        offer = Offer(**{k: v for k, v in entry.items() if k not in ("kind", "plugin")})
-        return cls(plugin or entry["plugin"], entry["kind"], offer)
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
@@ -161,7 +150,7 @@ class Host:
                 version=entry["version"],
                 state=self._index.state(entry),  # type: ignore[arg-type]
                 reason=entry["why"],
-                offers=tuple(Offered.of(offer, entry["name"]) for offer in entry["offers"]),
+                offers=tuple(Offered(plugin=entry["name"], **offer) for offer in entry["offers"]),
                 warnings=tuple(entry["warnings"]),
                 kernel=entry["kernel"],
             )
@@ -171,7 +160,7 @@ class Host:
     def offers(self, kind: str) -> dict[str, Offered]:
         """Give what answers to each name of a kind. A name that two plugins claim is left out."""
         several = self._index.offers(kind)
-        return {name: Offered.of(found[0]) for name, found in several.items() if len(found) == 1}
+        return {name: Offered(**found[0]) for name, found in several.items() if len(found) == 1}
 
     def conflicts(self) -> list[str]:
         """Say which names two plugins claim, a line each with the mend."""
@@ -187,7 +176,7 @@ class Host:
         every = self._index.offers(kind)
         found = every.get(name, [])
         if len(found) == 1:
-            return Offered.of(found[0])
+            return Offered(**found[0])
         if found:
             plugins = [each["plugin"] for each in found]
             raise PluginError(" and ".join(plugins), _conflict(kind, name, plugins))
@@ -208,7 +197,7 @@ class Host:
     def load(self, kind: str, name: str) -> Any:
         """Import what an offer names. Raises PluginError or NotFound."""
         offer = self.offered(kind, name)
-        module, _, attribute = offer.offer.target.partition(":")
+        module, _, attribute = offer.target.partition(":")
         with _blaming(offer, "cannot be loaded"):
             loaded = importlib.import_module(module)
         try:
@@ -242,7 +231,7 @@ class Host:
             try:
                 made.append((offer, self.create("middleware", name)))
             except PluginError as error:
-                if not offer.offer.optional:
+                if not offer.optional:
                     raise
                 self.log(offer.plugin).warning(str(error))
         return made
@@ -261,7 +250,7 @@ class Host:
                 config=PluginConfig(self.config, plugin, sections),
                 secrets=PluginSecrets(self.secrets, plugin, foreign),
                 state=self._state(plugin),
-                paths=self.plugin_paths(plugin),
+                paths=self.paths.of(plugin),
                 log=self.log(plugin),
                 models=self._models,
                 children=self._children,
@@ -271,10 +260,6 @@ class Host:
     def log(self, plugin: str) -> Log:
         """Give a log whose lines say that they are the plugin's, or a part of the kernel's."""
         return self.logs.bind(plugin=plugin)
-
-    def plugin_paths(self, plugin: str) -> Paths:
-        """Give the plugin's own folders."""
-        return self.paths.of(plugin)
 
     def attach(self, *, models: Models, state: Callable[[str], State], children: Children) -> None:
         """Take what only a runtime has; *state* makes a plugin's view by its name."""

@@ -109,7 +109,7 @@ class ModelRequest:
         spec = msgspec.structs.replace(self.spec, **changes) if changes else self.spec
         return ModelRequest(
             spec,
-            emit or self.emit,
+            self.emit if emit is None else emit,
             turn=self.turn,
             retractable=self.retractable,
             _chunks=self._chunks,

@@ -47,7 +47,8 @@ class Questions:
         cancelled: asyncio.Event,
     ) -> Ask:
         """Make the `Ask` of one turn. *cancelled* tells a stop, which ends its questions, from the
-        end of the process, after which the resumed turn asks them again."""
+        end of the process, after which the resumed turn asks them again.
+        """
         spent: set[str] = set()
 
         async def ask(question: Question) -> Reply:

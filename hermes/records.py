@@ -257,7 +257,7 @@ def decode(kind: str, version: int, payload: bytes) -> Body:
 
 
 def searchable(body: Body) -> tuple[str, str]:
-    """Role and text under which full-text search finds *body*; two empty strings where it does not."""
+    """Role and text under which full-text search finds *body*; both empty where it does not."""
     if isinstance(body, (UserSaid, Steered)):
         return "user", body.text
     if isinstance(body, Answer):

@@ -14,7 +14,7 @@ class Resource(ABC):
     """
 
     async def open(self) -> None:
-        """Acquire what is needed. An exception is reported with the plugin's name; `close` is not called."""
+        """Acquire what is needed. Raising is reported with the plugin's name; nothing is closed."""
 
     async def close(self) -> None:
         """Give it all back. Has five seconds, then it is cancelled."""

@@ -75,7 +75,7 @@ class _Owned:
             resource = await made if asyncio.iscoroutine(made) else made
             if isinstance(resource, Resource):
                 await resource.open()
-        except BaseException as error:  # noqa: BLE001  (handed to whoever asked for it)
+        except BaseException as error:
             if not self.ready.done():
                 self.ready.set_exception(error)
             if isinstance(error, asyncio.CancelledError):

@@ -19,7 +19,7 @@ from typing import Any
 
 from hermes.agent import Agent
 from hermes.chain import Link
-from hermes.children import ProcessTable
+from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
@@ -57,10 +57,10 @@ class Runtime:
         self.surface = surface
         self.log = host.logs.bind(plugin="hermes")
         self.resources = Resources(self.log)
-        self.children = ProcessTable(host.paths.run, host.secrets)
+        self.children = ProcessChildren(host.paths.run, host.secrets)
         self.links: list[Link] = []
         self.store: Store
-        self.models: ModelCalls
+        self.models = ModelCalls(host, self.resources)
         self.questions: Questions
         self.tools = Tools(host, self.resources, self.log)
         self.prompts = Prompts(host, self.log)
@@ -95,16 +95,16 @@ class Runtime:
     async def _open(self) -> None:
         host = self.host
         await self.children.reap()
-        self.links = [
-            Link(offer.plugin, offer.offer.name, made, offer.offer.optional)
-            for offer, made in host.middleware()
-        ]
-        self.models = ModelCalls(host, self.resources, self.links)
-        host.attach(
+        host.attach(  # before anything is made: a plugin may keep what its context holds
             models=self.models,
             state=lambda plugin: StoredState(plugin, lambda: self.store),
             children=self.children,
         )
+        self.links = [
+            Link(offer.plugin, offer.name, made, offer.optional)
+            for offer, made in host.middleware()
+        ]
+        self.models.link(self.links)
         for link in self.links:
             if type(link.middleware).open is not Resource.open:
                 await self.resources.get(("middleware", link.name), partial(_same, link.middleware))
@@ -145,7 +145,7 @@ class Runtime:
         Raises NotFound for an id that the journal does not have.
         """
         if id:
-            info = await self.store.session(id)
+            info = await self.store.session(id) or self.newborn(id)
             if info is None:
                 raise NotFound(f"no conversation {id}; hermes sessions list shows them")
             return Conversation(self, key, info=info)
@@ -337,6 +337,14 @@ class Runtime:
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
         return info
+
+    def newborn(self, id: SessionId) -> SessionInfo | None:
+        """Describe a conversation of this process that has had no turn yet."""
+        return self._turns.newborn(id)
+
+    def birth(self, id: SessionId) -> tuple[Change, ...]:
+        """Hand over what is to be committed with a conversation's first record."""
+        return self._turns.unborn.pop(id, ())
 
     async def chosen_model(self, id: SessionId) -> str:
         """Give the model that a person chose for this conversation; empty where none was."""

@@ -7,8 +7,9 @@ as `hermes.config` does when it makes the struct.
 from __future__ import annotations
 
 import difflib
+import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 KeyPath = tuple[str, ...]
@@ -22,6 +23,13 @@ _NAMES = {
     "array": "a list",
     "object": "a section",
     "null": "nothing",
+}
+
+_BOUNDS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
+    "minimum": ("at least", operator.ge),
+    "exclusiveMinimum": ("more than", operator.gt),
+    "maximum": ("at most", operator.le),
+    "exclusiveMaximum": ("less than", operator.lt),
 }
 
 
@@ -157,14 +165,8 @@ def _check_members(
 
 def _check_bounds(value: Any, schema: dict[str, Any], path: KeyPath) -> Iterator[Issue]:
     if schema.get("type") in ("integer", "number"):
-        number = float(value)
-        for bound, text, wrong in (
-            ("minimum", "at least", lambda b: number < b),
-            ("exclusiveMinimum", "more than", lambda b: number <= b),
-            ("maximum", "at most", lambda b: number > b),
-            ("exclusiveMaximum", "less than", lambda b: number >= b),
-        ):
-            if bound in schema and wrong(schema[bound]):
+        for bound, (text, fits) in _BOUNDS.items():
+            if bound in schema and not fits(float(value), schema[bound]):
                 yield Issue(path, f"expected {text} {schema[bound]:g}, got {_shown(value)}")
     elif "pattern" in schema and not re.search(schema["pattern"], str(value)):
         yield Issue(path, f"expected text like {schema['pattern']}, got {_shown(value)}")

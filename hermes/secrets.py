@@ -77,7 +77,7 @@ class SecretStore(Secrets):
         return self._read[secret.reference]
 
     def variable(self, name: str, *, conceal: bool = True) -> str | None:
-        """Give a variable of the environment or of ``.env``; None where it is empty or missing."""
+        """Give a variable of the environment or of ``.env``; None where it is empty."""
         value = self._environ.get(name) or self.file_values().get(name)
         if value and conceal:
             self._declared.add(name)
@@ -91,7 +91,7 @@ class SecretStore(Secrets):
         return ".env" if self.file_values().get(name) else ""
 
     def file_values(self) -> dict[str, str]:
-        """Give what ``.env`` says, read again when it changed. All of it is redacted from now on."""
+        """Give what ``.env`` says, read again when it changed. Its secrets are redacted now."""
         try:
             about = self.env_file.stat()
             seen = (about.st_size, about.st_mtime_ns)

@@ -72,7 +72,7 @@ class Authority(msgspec.Struct, frozen=True):
     """Somebody can answer a question now. Where nobody can, the answer is "deny" at once."""
     allowances: tuple[Allowance, ...] = ()
     yolo: bool = False
-    """The person asked to approve nothing (``--yolo``). Policy decides what that still leaves out."""
+    """The person asked not to be asked (``--yolo``). Policy decides what that still leaves out."""
 
 
 class SessionInfo(msgspec.Struct, frozen=True):

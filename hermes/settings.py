@@ -15,9 +15,9 @@ SCHEMES = ("env", "keyring", "command")
 
 
 class Secret:
-    """A reference to a secret, never the secret: ``env:NAME``, ``keyring:SERVICE/NAME``, ``command:…``.
+    """A reference to a secret, never the secret: ``env:NAME``, ``keyring:NAME/KEY``, ``command:…``.
 
-    As a default it names the variable people expect: ``api_key: Secret = Secret("env:OPENAI_API_KEY")``.
+    As a default it names the variable people expect: ``Secret("env:OPENAI_API_KEY")``.
     ``context.secrets.get(settings.api_key)`` reads it. Its `repr` says the reference only.
     """
 

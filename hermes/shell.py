@@ -148,13 +148,13 @@ async def _line() -> str:
     try:
         loop.add_reader(sys.stdin, ready.set)
     except NotImplementedError:  # Windows
-        line = await asyncio.to_thread(sys.stdin.readline)
+        line = str(await asyncio.to_thread(sys.stdin.readline))
     else:
         try:
             await ready.wait()
         finally:
             loop.remove_reader(sys.stdin)
-        line = sys.stdin.readline()
+        line = str(sys.stdin.readline())
     if not line:
         raise EOFError
     return line
@@ -236,7 +236,7 @@ async def info(context: CommandContext, name: str, as_json: bool) -> None:
     for line in filter(None, (plugin.reason, f"made for hermes-kernel {plugin.kernel or '(any)'}")):
         context.reply(f"  {line}")
     for offer in plugin.offers:
-        context.reply(f"  {offer.kind} {offer.name}: {offer.offer.summary} ({offer.offer.target})")
+        context.reply(f"  {offer.kind} {offer.name}: {offer.summary} ({offer.target})")
     return None
 
 

@@ -194,7 +194,7 @@ class Terminal(Resource):
     async def _checked(
         self, command: str, path: str, *, stdin: bytes = b"", keep: int = 65_536
     ) -> bytes:
-        """Run *command* about *path*. An absolute one is reached from a directory that is gone too."""
+        """Run *command* about *path*, an absolute one from a directory that is gone, too."""
         state = self.state
         if path.startswith(("/", "~")):
             state = TerminalState("/", state.snapshot)

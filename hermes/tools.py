@@ -88,9 +88,9 @@ class ToolResult(msgspec.Struct, frozen=True):
     is_error: bool = False
     images: tuple[Image, ...] = ()
     source: str = ""
-    """Where text from outside came from (a URL, a server): it is labelled on its way to the model."""
+    """Where text from outside came from (a URL, a server): a label on its way to the model."""
     output: str = ""
-    """Address of the whole output (``output:ID``) where `text` is only a part. Set by the kernel."""
+    """Address of the whole output (``output:ID``) where `text` is a part. Set by the kernel."""
     unknown: bool = False
     """Whether it happened is not known; it was not repeated."""
 
@@ -184,7 +184,7 @@ class ToolRequest(msgspec.Struct, frozen=True):
 
 
 class ToolCall:
-    """One call on its way through the `tool` middleware, and what a tool function gets as `call`."""
+    """One call on its way through the `tool` middleware; what a tool function gets as `call`."""
 
     __slots__ = (
         "_open_terminal",
@@ -264,13 +264,13 @@ class ToolCall:
         return self.replace(grant=Grant(self.digest, by, why))
 
     def replace(self, *, emit: Emit | None = None, **changes: Any) -> ToolCall:
-        """Copy with other fields of `request`, or another `emit`. Changed arguments lose the grant."""
+        """Copy with other fields of `request`, or another `emit`. Grants hold for equal bytes."""
         return ToolCall(
             msgspec.structs.replace(self.request, **changes) if changes else self.request,
             self.tool,
             context=self.context,
             authority=self.authority,
-            emit=emit or self.emit,
+            emit=self.emit if emit is None else emit,
             ask=self.ask_person,
             models=self.models,
             terminal=self._open_terminal,

@@ -61,7 +61,7 @@ class OpenTurn:
     answered: dict[str, QuestionAnswered] = field(default_factory=dict)
     steps: int = 0
     resumes: int = 0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 class Fold:
@@ -77,7 +77,7 @@ class Fold:
         self.size = 0
         """Characters held, roughly."""
         self.stale = False
-        """A rewind went behind a compaction: only a fold over all records tells what is seen now."""
+        """A rewind went behind a compaction: only a fold over all records tells what is seen."""
         self._uses: tuple[ToolUse, ...] = ()
         self._outputs: dict[int, ToolOutput] = {}
         self._answer_seq = 0
@@ -164,7 +164,8 @@ class Fold:
             parts.append(part)
         message = Message("assistant", tuple(parts))
         if not message.tool_uses:
-            return self._push(seq, message)
+            self._push(seq, message)
+            return
         # Held back until every call has its output, so that the fold only ever adds whole pairs.
         self._uses, self._outputs, self._answer_seq = message.tool_uses, {}, seq
         self._held = message

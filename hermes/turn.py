@@ -103,7 +103,7 @@ class Turn:
         """Copy with other fields of `input`, or another `emit`."""
         return Turn(
             msgspec.structs.replace(self.input, **changes) if changes else self.input,
-            emit=emit or self.emit,
+            emit=self.emit if emit is None else emit,
             ask=self.ask,
             cancelled=self.cancelled,
             models=self.models,

@@ -51,7 +51,7 @@ class Turns:
 
     async def run(self, id: str, letter: Letter, mailbox: Mailbox) -> None:
         """Run one letter's turn and tell its listeners how it ended. Never raises for failures."""
-        info = await self._runtime.store.session(id) or self._unborn(id)
+        info = await self._runtime.store.session(id) or self.newborn(id) or SessionInfo(id)
         result = TurnResult.failed(Failure("internal", "The turn did not run."))
         try:
             result = await self._run(info, letter, mailbox)
@@ -72,7 +72,8 @@ class Turns:
                 letter.emit(finished)
                 self._runtime.observe(info, finished)
 
-    def _unborn(self, id: str) -> SessionInfo:
+    def newborn(self, id: str) -> SessionInfo | None:
+        """Describe a conversation that the journal will have with its first turn."""
         for change in self.unborn.get(id, ()):
             if isinstance(change, Describe):
                 return SessionInfo(
@@ -82,7 +83,7 @@ class Turns:
                     directory=change.directory or "",
                     parent=change.parent or "",
                 )
-        return SessionInfo(id)
+        return None
 
     async def _run(self, info: SessionInfo, letter: Letter, mailbox: Mailbox) -> TurnResult:
         agent = await self._runtime.agent(info)
@@ -179,7 +180,7 @@ class Turns:
     async def _through_chain(
         self, info: SessionInfo, agent: Agent, turn: Turn, letter: Letter
     ) -> TurnResult:
-        """Run the turn inside its middleware; take the lease at its core, give it back at the end."""
+        """Run the turn inside its middleware; its core takes the lease."""
         held: list[_Held] = []
 
         async def innermost(turn: Turn) -> TurnResult:
@@ -262,7 +263,8 @@ class Turns:
         lease = await self._runtime.store.lease(f"session:{id}")
         if lease is not None and not is_dead(lease.owner):
             raise Busy(
-                f"This conversation is busy elsewhere ({where(lease.owner)}). Wait, or stop it there."
+                f"This conversation is busy elsewhere ({where(lease.owner)});"
+                " wait, or stop it there"
             )
 
     async def _lapsed(self, id: str) -> tuple[Change, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,12 +15,30 @@ import pytest
 
 from hermes.plugins import Host, PluginInfo
 
+NEEDED = ("hermes", "click", "msgspec", "pluggy", "yaml", "_yaml", "structlog")
+STANDARD = [
+    entry
+    for entry in sys.path
+    if entry.startswith(sys.base_prefix) and not entry.endswith(("site-packages", "dist-packages"))
+]
+
 
 class Site:
-    """A folder of installed plugins, and the home of those who use them."""
+    """A folder of installed plugins, and the home of those who use them.
+
+    Nothing else is installed but what the kernel needs, so that the plugins of the environment
+    that runs the tests have no part in them.
+    """
 
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder, self.home = folder, home
+        libraries = folder.with_name(f"{folder.name}-libraries")
+        libraries.mkdir()
+        for name in NEEDED:
+            found = importlib.util.find_spec(name)
+            if found is not None and found.origin is not None:
+                (libraries / name).symlink_to(Path(found.origin).parent)
+        self.path = [str(folder), str(libraries)]
 
     def install(
         self,
@@ -68,7 +87,7 @@ class Site:
 
     @property
     def environment(self) -> dict[str, str]:
-        path = os.pathsep.join([str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join(self.path)
         return {**os.environ, "PYTHONPATH": path, "HERMES_HOME": str(self.home)}
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -81,7 +100,7 @@ class Site:
         self, program: str, *arguments: str, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", program, *arguments],
+            [sys.executable, "-S", "-c", program, *arguments],
             env={**self.environment, **variables},
             capture_output=True,
             text=True,
@@ -91,6 +110,14 @@ class Site:
         )
 
 
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site for the tests of a module that only run ``hermes`` and change nothing."""
+    folder = tmp_path_factory.mktemp("shared")
+    (folder / "site").mkdir()
+    return Site(folder / "site", folder / "home")
+
+
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     folder = tmp_path / "site"
@@ -98,8 +125,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setenv("HERMES_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    monkeypatch.syspath_prepend(folder)
-    yield Site(folder, tmp_path / "home")
+    made = Site(folder, tmp_path / "home")
+    monkeypatch.setattr(sys, "path", [*made.path, *STANDARD])
+    yield made
     for name in [name for name in sys.modules if name.startswith("hermes_plugin_")]:
         if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]

@@ -37,12 +37,12 @@ BAD = [
     ("argument", "@hookimpl\ndef hermes_tools(app): return []", "app"),
     (
         "wrapper",
-        "import pluggy\n@pluggy.HookimplMarker('hermes')(wrapper=True)\ndef hermes_tools():\n    yield",
+        "import pluggy as p\n@p.HookimplMarker('hermes')(wrapper=True)\ndef hermes_tools(): yield",
         "hooks only offer",
     ),
     (
         "first",
-        "import pluggy\n@pluggy.HookimplMarker('hermes')(tryfirst=True)\ndef hermes_tools(): pass",
+        "import pluggy as p\n@p.HookimplMarker('hermes')(tryfirst=True)\ndef hermes_tools(): pass",
         "hooks only offer",
     ),
     ("dict", "@hookimpl\ndef hermes_tools(): return {}", "returned dict, not a list of Offer"),
@@ -64,7 +64,7 @@ BAD = [
     ),
     (
         "twice",
-        "@hookimpl\ndef hermes_tools(): return [Offer('x', 'hermes_plugin_twice:y', 'x')] * 2\ny = 1",
+        "y = 1\n@hookimpl\ndef hermes_tools(): return [Offer('x', 'hermes_plugin_twice:y','')] * 2",
         "offers tools 'x' twice",
     ),
     (

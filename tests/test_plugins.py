@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hermes import HermesError, NotFound, PluginError, Secret
-from hermes.children import ProcessTable
+from hermes.children import ProcessChildren
 from hermes.plugins import Host
 
 
@@ -55,7 +55,7 @@ def test_a_class_is_called_with_the_context_once_per_process(site: Any) -> None:
     assert made.context.settings is None
     assert made.context.paths.data == site.home / "data" / "m"
     assert (site.home / "data" / "m").stat().st_mode & 0o777 == 0o700
-    assert host.offers("memory")["it"].offer.summary == "One line"
+    assert host.offers("memory")["it"].summary == "One line"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_what_only_a_runtime_has_is_an_error_until_it_is_there(site: Any) -> Non
     with pytest.raises(HermesError, match="children need a running Hermes"):
         context.children.mark({}, what="x")
 
-    children = ProcessTable(host.paths.run, host.secrets)
+    children = ProcessChildren(host.paths.run, host.secrets)
     host.attach(models=None, state=lambda plugin: f"state of {plugin}", children=children)
     assert context.children is children
     assert context.state == "state of m"

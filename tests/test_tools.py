@@ -1,4 +1,4 @@
-"""Tools from signatures: schema, lax conversion, errors that a model can act on (architecture §8)."""
+"""Tools from signatures: schema, lax conversion, errors a model can act on (architecture §8)."""
 
 from __future__ import annotations
 

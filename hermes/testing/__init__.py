@@ -10,7 +10,9 @@ used:
 TYPE_CHECKING = False
 
 _MODULES = {
+    "answers": "Call Fail Say",
     "children": "RealChildren",
+    "commands": "FakeCommandContext give",
     "context": "CapturedLog FakeContext GivenConfig GivenSecrets LogEntry MemoryState make_context",
     "contracts.commands": "CommandContract",
     "contracts.memory": "MemoryContract",
@@ -18,12 +20,21 @@ _MODULES = {
     "contracts.platform": "PlatformContract",
     "contracts.plugin": "PluginContract",
     "contracts.prompt": "PromptContract",
+    "contracts.provider": "ProviderContract",
+    "contracts.store": "StoreContract",
+    "contracts.terminal": "TerminalContract",
+    "contracts.tools": "ToolContract",
     "fakes": "FakeMemory FakePlatform MemoryInbox",
-    "make": "Asker Events assistant make_authority make_call make_inbound make_key make_outgoing"
-    " make_request make_session make_tool make_turn",
+    "make": "Asker Events assistant make_authority make_call make_inbound make_key"
+    " make_outgoing make_request make_session make_tool make_turn",
     "models": "FakeModels ModelQuestion",
-    "servers": "Server",
-    "store": "MemoryStore",
+    "openai_server": "OpenAIServer",
+    "openai_wire": "Exchange Raw",
+    "provider": "ScriptedProvider",
+    "runtime": "AllowAll open_runtime",
+    "servers": "Server serve",
+    "store": "MemoryDisk MemoryStore",
+    "terminal": "FakeBackend FakeProcess FakeTerminal",
 }
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -31,7 +42,9 @@ _WHERE = {name: module for module, names in _MODULES.items() for name in names.s
 __all__ = sorted(_WHERE)
 
 if TYPE_CHECKING:
+    from hermes.testing.answers import Call as Call, Fail as Fail, Say as Say
     from hermes.testing.children import RealChildren as RealChildren
+    from hermes.testing.commands import FakeCommandContext as FakeCommandContext, give as give
     from hermes.testing.context import (
         CapturedLog as CapturedLog,
         FakeContext as FakeContext,
@@ -47,6 +60,10 @@ if TYPE_CHECKING:
     from hermes.testing.contracts.platform import PlatformContract as PlatformContract
     from hermes.testing.contracts.plugin import PluginContract as PluginContract
     from hermes.testing.contracts.prompt import PromptContract as PromptContract
+    from hermes.testing.contracts.provider import ProviderContract as ProviderContract
+    from hermes.testing.contracts.store import StoreContract as StoreContract
+    from hermes.testing.contracts.terminal import TerminalContract as TerminalContract
+    from hermes.testing.contracts.tools import ToolContract as ToolContract
     from hermes.testing.fakes import (
         FakeMemory as FakeMemory,
         FakePlatform as FakePlatform,
@@ -67,8 +84,17 @@ if TYPE_CHECKING:
         make_turn as make_turn,
     )
     from hermes.testing.models import FakeModels as FakeModels, ModelQuestion as ModelQuestion
-    from hermes.testing.servers import Server as Server
-    from hermes.testing.store import MemoryStore as MemoryStore
+    from hermes.testing.openai_server import OpenAIServer as OpenAIServer
+    from hermes.testing.openai_wire import Exchange as Exchange, Raw as Raw
+    from hermes.testing.provider import ScriptedProvider as ScriptedProvider
+    from hermes.testing.runtime import AllowAll as AllowAll, open_runtime as open_runtime
+    from hermes.testing.servers import Server as Server, serve as serve
+    from hermes.testing.store import MemoryDisk as MemoryDisk, MemoryStore as MemoryStore
+    from hermes.testing.terminal import (
+        FakeBackend as FakeBackend,
+        FakeProcess as FakeProcess,
+        FakeTerminal as FakeTerminal,
+    )
 else:
 
     def __getattr__(name):

@@ -114,7 +114,7 @@ def make_call(
         tool,
         context=context,
         authority=authority or make_authority(),
-        emit=emit or Events(),
+        emit=Events() if emit is None else emit,
         ask=ask or Asker(),
         models=models or context.models,
         terminal=open_terminal,
@@ -143,7 +143,7 @@ def make_turn(
                 **fields,
             }
         ),
-        emit=emit or Events(),
+        emit=Events() if emit is None else emit,
         ask=ask or Asker(),
         cancelled=asyncio.Event(),
         models=models or FakeModels(),
@@ -162,7 +162,9 @@ def make_request(
     """Make a model request. *spec* are further fields of `ModelSpec`."""
     given = tuple(messages) or (user(text),)
     fields = {"model": "fake:model", "prompt": "You are a test.", "messages": given, **spec}
-    return ModelRequest(ModelSpec(**fields), emit or Events(), turn=turn, retractable=retractable)
+    return ModelRequest(
+        ModelSpec(**fields), Events() if emit is None else emit, turn=turn, retractable=retractable
+    )
 
 
 def make_key(chat: str = "", **fields: Any) -> SessionKey:

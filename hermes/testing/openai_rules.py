@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 
-class Refusal(Exception):  # noqa: N818 - as Failed
+class Refusal(Exception):
     """An error answer."""
 
     def __init__(

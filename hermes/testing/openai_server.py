@@ -30,7 +30,7 @@ REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found",
            429: "Too Many Requests", 500: "Internal Server Error"}  # fmt: skip
 
 
-class Gone(Exception):  # noqa: N818 - as Failed
+class Gone(Exception):
     """The client has closed the connection."""
 
 

@@ -34,7 +34,11 @@ def processes() -> list[ProcessInfo]:
     """List every process that can be seen."""
     if not PROC.joinpath("self", "stat").exists():
         return []
-    found = (look(int(name)) for name in os.listdir(PROC) if name.isdigit())  # noqa: PTH208
+    found: list[ProcessInfo | None] = []
+    for _ in range(3):  # one that goes while we look may leave a child that we did not list
+        found = [look(int(name)) for name in os.listdir(PROC) if name.isdigit()]  # noqa: PTH208
+        if None not in found:
+            break
     return [process for process in found if process is not None]
 
 
@@ -115,21 +119,42 @@ def belonging(
     but a folder that only these tests have stands in its environment, command or directory.
     Those of the snapshot *since* are left out, and the whole trees of the pids *besides*.
     """
-    everything = processes()
-    new = [p for p in everything if (p.pid, p.started) not in since and p.state != "Z"]
-    if not new:
-        return []
-    mine = {process.pid for process in descendants(os.getpid(), everything)}
-    spared = {os.getpid(), *besides}
-    for pid in besides:
-        spared.update(process.pid for process in descendants(pid, everything))
-    return [
-        p
-        for p in new
-        if p.pid not in spared
-        and (p.pid in mine or _told_of(folder, p))
-        and not any(own in command(p.pid) for own in PYTHON_OWN)
-    ]
+    found: list[ProcessInfo] = []
+    for _ in range(5):
+        everything = processes()
+        new = [p for p in everything if (p.pid, p.started) not in since and p.state != "Z"]
+        if not new:
+            break
+        mine = {process.pid for process in descendants(os.getpid(), everything)}
+        spared = {os.getpid(), *besides}
+        for pid in besides:
+            spared.update(process.pid for process in descendants(pid, everything))
+        found = [
+            p
+            for p in new
+            if p.pid not in spared
+            and (p.pid in mine or _told_of(folder, p))
+            and not any(own in command(p.pid) for own in PYTHON_OWN)
+        ]
+        # One that ended under our eyes told us nothing, and may have left a child: look again.
+        if all(running(process.pid) for process in new):
+            break
+    return found
+
+
+def left_behind(
+    folder: Path, *, since: frozenset[tuple[int, int]], besides: Iterable[int], seconds: float
+) -> list[ProcessInfo]:
+    """Give those of `belonging` that do not end by themselves within *seconds*.
+
+    Each look is a new one: while a daemon is being born its parents end.
+    """
+    until = time.monotonic() + seconds
+    while left := belonging(folder, since=since, besides=besides):
+        if time.monotonic() > until:
+            return left
+        time.sleep(0.01)
+    return []
 
 
 def _told_of(folder: Path, process: ProcessInfo) -> bool:

@@ -86,13 +86,12 @@ def hermes_isolation(
 
     hermes_network.open = False
     reached = list(hermes_network.attempts)
-    left = processes.belonging(ours, since=before, besides=kept)
-    still = processes.wait_gone([process.pid for process in left], seconds=1.0)
-    named = [f"{pid} ({processes.command(pid)[:120].strip()})" for pid in still]
-    processes.kill(still)
+    left = processes.left_behind(ours, since=before, besides=kept, seconds=1.0)
+    named = [f"{p.pid} ({processes.command(p.pid)[:120].strip()})" for p in left]
+    processes.kill(process.pid for process in left)
     if reached:
         pytest.fail("reached for the network: " + "; ".join(reached), pytrace=False)
-    if still:
+    if left:
         pytest.fail("left child processes behind: " + "; ".join(named), pytrace=False)
 
 

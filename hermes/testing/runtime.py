@@ -15,11 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-
 from hermes.context import PluginContext
 from hermes.errors import NotFound
 from hermes.middleware import Middleware, Next, Stage
-from hermes.offers import Offer
 from hermes.plugins import Offered
 from hermes.provider import Provider
 from hermes.runtime import Runtime
@@ -71,7 +69,7 @@ class GivenHost:
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
-            name: Offered("test", kind, Offer(name, "test:it", "Given by a test"))
+            name: Offered(name, "test:it", "Given by a test", plugin="test", kind=kind)
             for name in self._offers.get(kind, {})
         }
 

@@ -6,14 +6,27 @@ It keeps records as the bytes that a disk would, so what could not be written th
 from __future__ import annotations
 
 import copy
+import itertools
+import re
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from hermes.context import Scope
 from hermes.errors import Conflict, StoreError
-from hermes.records import Ended, Erased, Opened, Record, UserSaid, decode, encode, searchable
+from hermes.records import (
+    Ended,
+    Erased,
+    Opened,
+    Record,
+    Steered,
+    UserSaid,
+    decode,
+    encode,
+    searchable,
+)
 from hermes.session import PersonId, SessionId, SessionInfo, SessionKey
 from hermes.store import (
     Append,
@@ -120,6 +133,8 @@ class MemoryStore(Store):
         if kept is None:
             now = self._now()
             kept = Conversation(SessionInfo(session, created=now, updated=now))
+        if kept.erased:
+            raise StoreError(f"session {session} was forgotten: start a new one")
         draft = Conversation(kept.info, kept.child, list(kept.rows), kept.erased)
         disk.conversations[session] = draft
         return draft
@@ -132,28 +147,28 @@ class MemoryStore(Store):
         head = len(conversation.rows)
         if change.after is not None and change.after != head:
             raise Conflict(f"session {change.session}: the head is {head}, not {change.after}")
-        open_turn = conversation.info.open_turn
         for record in change.records:
-            try:
-                kind, version, payload = encode(record.body)
-            except UnicodeEncodeError as error:
-                raise StoreError(f"session {change.session}: not valid text: {error}") from None
-            conversation.rows.append(
-                Row(record.turn, kind, version, payload, record.time or self._now())
-            )
-            if isinstance(record.body, UserSaid) and record.turn:
-                open_turn = record.turn
-            elif isinstance(record.body, Ended) and record.turn == open_turn:
-                open_turn = ""
-            elif isinstance(record.body, Opened):
-                conversation.child = record.body.relation == "child"
-        conversation.info = msgspec.structs.replace(
-            conversation.info,
-            open_turn=open_turn,
-            records=len(conversation.rows),
-            head=len(conversation.rows),
-            updated=self._now(),
-        )
+            self._add(conversation, record)
+
+    def _add(self, conversation: Conversation, record: Record) -> None:
+        info, body, now = conversation.info, record.body, record.time or self._now()
+        try:
+            kind, version, payload = encode(body)
+        except UnicodeEncodeError as error:
+            raise StoreError(f"session {info.id}: not valid text: {error}") from None
+        changes: dict[str, Any] = {"updated": max(now, info.updated)}
+        if not conversation.rows:
+            changes |= {"created": now, "updated": now}
+        if isinstance(body, (UserSaid, Steered)) and record.turn:
+            changes["open_turn"] = record.turn
+        elif isinstance(body, Ended) and record.turn == info.open_turn:
+            changes["open_turn"] = ""
+        elif isinstance(body, Opened):
+            conversation.child = body.relation == "child"
+            changes["parent"] = info.parent or body.parent
+        conversation.rows.append(Row(record.turn, kind, version, payload, now))
+        count = len(conversation.rows)
+        conversation.info = msgspec.structs.replace(info, records=count, head=count, **changes)
 
     def _describe(self, disk: MemoryDisk, change: Describe) -> None:
         conversation = self._conversation(disk, change.session)
@@ -162,7 +177,16 @@ class MemoryStore(Store):
             for name in ("title", "surface", "person", "directory", "parent")
             if (value := getattr(change, name)) is not None
         }
+        if change.title:
+            self._check_title(disk, change.title, change.session)
         conversation.info = msgspec.structs.replace(conversation.info, **given)
+
+    def _check_title(self, disk: MemoryDisk, title: str, session: SessionId) -> None:
+        """A title names one conversation; the error says which name is free."""
+        taken = {k.info.title for k in disk.conversations.values() if k.info.id != session}
+        if title in taken:
+            free = next(n for n in itertools.count(2) if f"{title} #{n}" not in taken)
+            raise StoreError(f'"{title}" is a title already; free is "{title} #{free}"')
 
     def _settle(self, disk: MemoryDisk, change: Settle) -> None:
         queue = disk.queues[change.queue] = dict(disk.queues.get(change.queue, {}))
@@ -209,6 +233,7 @@ class MemoryStore(Store):
             kept.info
             for kept in self.disk.conversations.values()
             if not kept.erased
+            and kept.rows
             and person in (None, kept.info.person)
             and surface in (None, kept.info.surface)
             and (bool(kept.info.open_turn) if open_turns else not kept.child)
@@ -264,7 +289,8 @@ class MemoryStore(Store):
         return len(rows)
 
     async def stats(self) -> StoreStats:
-        conversations = [kept for kept in self.disk.conversations.values() if not kept.erased]
+        everything = self.disk.conversations.values()
+        conversations = [kept for kept in everything if kept.rows and not kept.erased]
         rows = [row for kept in conversations for row in kept.rows]
         size = sum(len(row.payload) for row in rows)
         return StoreStats(len(conversations), len(rows), size, 1, "memory", self.disk.commits)
@@ -280,7 +306,7 @@ class MemoryStore(Store):
         before: int | None = None,
         order: Order = "newest",
     ) -> list[Hit]:
-        words = query.casefold().split()
+        words = re.sub(r'["\0]', " ", query).split()
         hits = [
             hit
             for kept in self.disk.conversations.values()
@@ -293,13 +319,21 @@ class MemoryStore(Store):
 
 
 def _hits(kept: Conversation, words: list[str], roles: Sequence[str]) -> list[Hit]:
-    """Find the records that hold every one of *words*, as parts of words too."""
+    """Find the records that hold every one of *words*."""
+    patterns = [re.compile(_pattern(word), re.IGNORECASE) for word in words]
     hits = []
     for seq, row in enumerate(kept.rows, 1):
         role, text = searchable(row.record(seq).body)
-        folded = text.casefold()
-        if role in roles and words and all(word in folded for word in words):
-            start = max(0, folded.index(words[0]) - 60)
+        found = [pattern.search(text) for pattern in patterns]
+        if role in roles and found and all(found):
+            start = max(0, min(match.start() for match in found if match) - 60)
             snippet = text[start : start + 160]
             hits.append(Hit(kept.info.id, seq, role, snippet, row.time, kept.info.title))
     return hits
+
+
+def _pattern(word: str) -> str:
+    """Match *word* as a whole; in scripts that write none apart, anywhere."""
+    if any(character >= "\u2e80" for character in word):
+        return re.escape(word)
+    return rf"(?<!\w){re.escape(word)}(?!\w)"

@@ -132,18 +132,18 @@ class FakeTerminal(Terminal):
                 raise TerminalError(f"fake: cannot run in {state.directory}: {error}") from None
         self._groups.add(process.pid)
         timed_out = False
+        follower = _Follower(whole, output)
         try:
             async with asyncio.timeout(seconds):
                 await _feed(process, stdin)
-                await process.wait()
+                await follower.until(process)
         except TimeoutError:
             timed_out = True
         finally:
             if process.returncode is None:
                 await _end(process)
         data = whole.read_bytes()
-        if output and data:
-            output(data)
+        follower.tell()
         after = state if timed_out else _state(stem, state)
         code = process.returncode or 0
         exit_code = 124 if timed_out else _as_shells(code)
@@ -251,6 +251,31 @@ def _state(stem: Path, before: TerminalState) -> TerminalState:
     if not told.exists() or not stem.exists():
         return before
     return TerminalState(told.read_text(), str(stem))
+
+
+class _Follower:
+    """Tells a listener what is new in the file that a command writes to."""
+
+    def __init__(self, file: Path, listener: Output | None) -> None:
+        self._file = file
+        self._listener = listener
+        self._told = 0
+
+    async def until(self, process: asyncio.subprocess.Process) -> None:
+        """Follow the file until *process* has ended."""
+        ended = asyncio.ensure_future(process.wait())
+        while not (await asyncio.wait((ended,), timeout=0.02))[0]:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell what came since the last time."""
+        if self._listener is None:
+            return
+        with self._file.open("rb") as file:
+            file.seek(self._told)
+            if data := file.read():
+                self._told += len(data)
+                self._listener(data)
 
 
 async def _feed(process: asyncio.subprocess.Process, data: bytes) -> None:

@@ -3,7 +3,7 @@
     python charging.py HOME             run, or go on with, the one conversation of HOME
 
 The scripted model asks for [read, charge, stamp], then answers. ``charge`` is `ONCE`, ``stamp`` is
-`KEYED`, ``read`` is `READ`; each adds a line to a file in HOME outside the journal, as a bank would.
+`KEYED`, ``read`` is `READ`; each adds a line to a file outside the journal, as a bank would.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ HOME = Path(sys.argv[1])
 
 
 def trace(line: str) -> None:
-    with open(HOME / "traces", "a", encoding="utf-8") as file:
+    with (HOME / "traces").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 

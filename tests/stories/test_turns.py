@@ -272,7 +272,7 @@ async def test_stop_in_a_long_tool_is_quick_and_keeps_finished_results(tmp_path:
         assert time.monotonic() - stopped_at < 1
         await heard(conversation.send("and?"))
     outputs = provider.requests[-1].messages[2].parts
-    assert [part.text for part in outputs][0] == "saw a"  # type: ignore[union-attr]
+    assert next(part.text for part in outputs) == "saw a"  # type: ignore[union-attr]
     assert "Cancelled" in outputs[1].text  # type: ignore[union-attr]
 
 

@@ -81,9 +81,15 @@ class TerminalContract:
         with pytest.raises(TerminalError):
             await terminal.run("echo a\0b")
 
-    async def test_output_is_told_as_it_comes(self, terminal: Terminal) -> None:
+    async def test_output_is_told_as_it_comes(self, terminal: Terminal, folder: str) -> None:
         heard = bytearray()
-        result = await terminal.run("echo one; echo two >&2", output=heard.extend)
+        command = "echo one; until test -e go; do sleep 0.02; done; echo two >&2"
+        running = asyncio.create_task(terminal.run(command, output=heard.extend, timeout=20))
+        async with asyncio.timeout(15):
+            while bytes(heard) != b"one\n":  # noqa: ASYNC110 - a listener is called, not awaited
+                await asyncio.sleep(0.01)
+        await terminal.write(f"{folder}/go", b"")
+        result = await running
         assert bytes(heard) == result.output == b"one\ntwo\n"
 
     async def test_of_much_output_head_and_tail_are_kept_and_a_file_holds_it_all(

@@ -1,1 +1,20 @@
-"""SOUL.md, AGENTS.md and personalities in the prompt."""
+"""SOUL.md, AGENTS.md and their like in the prompt."""
+
+from __future__ import annotations
+
+from hermes import Offer, hookimpl
+
+
+@hookimpl
+def hermes_prompts() -> list[Offer]:
+    return [
+        Offer("identity", f"{__name__}.sections:Identity", "Who Hermes is: SOUL.md, or its own"),
+        Offer("guidance", f"{__name__}.sections:Guidance", "How to work with tools"),
+        Offer("project", f"{__name__}.sections:Project", "What the project says: AGENTS.md, …"),
+        Offer("started", f"{__name__}.sections:Started", "The day the conversation began"),
+    ]
+
+
+@hookimpl
+def hermes_settings() -> list[Offer]:
+    return [Offer("context-files", f"{__name__}.settings:Settings", "Which files are read")]

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from hermes import Terminal
-from hermes.testing.contracts.terminal import TerminalContract
-from hermes.testing.terminal import FakeTerminal
+from hermes.testing import FakeTerminal, PluginContract, TerminalContract
+
+
+class TestPlugin(PluginContract):
+    distribution = "hermes-plugin-local-terminal"
 
 
 class TestLocalTerminal(TerminalContract):

@@ -8,41 +8,39 @@ does nothing else, and expects to be thrown out; calls come from any task.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
-import httpx2
-import msgspec
 from mcp import Client, MCPError
-from mcp.client.sse import sse_client
-from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost
 from mcp_types import (
     CONNECTION_CLOSED,
     INVALID_REQUEST,
     REQUEST_TIMEOUT,
     Implementation,
-    Tool as McpTool,
     ToolListChangedNotification,
 )
 
 from hermes import Children, ToolResult, clean, one_line
 from hermes_plugin_mcp.definitions import Definition
 from hermes_plugin_mcp.errors import ConnectionFailed, Lost, NotSent
+from hermes_plugin_mcp.http import http_transport
 from hermes_plugin_mcp.plan import Plan
-from hermes_plugin_mcp.results import tool_result
 from hermes_plugin_mcp.stdio import StdioServer
+from hermes_plugin_mcp.wire import definition, sendable, tool_result
+
+# What the SDK logs of a broken server is ours to say; without a handler it goes to the terminal.
+logging.getLogger("mcp").addHandler(logging.NullHandler())
 
 LEAVE = 3.0
 """Seconds that leaving the client may take before its waits are cancelled."""
 PAGES = 100
 """Pages of tools that are asked for at most."""
-LISTEN_AGAIN = (5.0, 300.0)
+LISTEN_AGAIN = (1.0, 300.0)
 """Seconds until a lost subscription is taken again: first and most."""
 
 
@@ -65,7 +63,6 @@ class Connection:
         self.server = ""
         """Name and version by which the server calls itself."""
         self.protocol = ""
-        self._children = children
         self._limit = limit
         self._ready = ready
         self._changed = changed
@@ -75,9 +72,12 @@ class Connection:
         self._relist = asyncio.Event()
         self._scope = anyio.CancelScope()
         self._client: Client | None = None
+        self._stdio = (
+            StdioServer(plan, children, limit=limit, lost=self._child_gone) if plan.argv else None
+        )
         self.calls: set[asyncio.Task[Any]] = set()
         """Under way, those whose caller has gone included."""
-        self._status = 0  # of the last HTTP answer that was an error
+        self._last_status = 0  # of the last HTTP answer that was an error
         self.on_purpose = False
         """It ended because it was not needed, or only to begin anew."""
 
@@ -92,6 +92,11 @@ class Connection:
         if not self._connected:
             self._scope.cancel()
 
+    async def kill(self) -> None:
+        """End its processes now, from any task; `hold` then has little left to wait for."""
+        if self._stdio is not None:
+            await self._stdio.kill(grace=0)
+
     # The owner task.
 
     async def hold(self, idle: Callable[[], float]) -> str:
@@ -100,13 +105,10 @@ class Connection:
         *idle* says for how many seconds it is still needed. Returns why it was lost, empty where it
         was ended on purpose. Raises ConnectionFailed when it could not be had in the first place.
         """
-        stdio: StdioServer | None = None
+        stdio = self._stdio
         broken: Exception | None = None
         try:
-            if self.plan.argv:
-                stdio = StdioServer(
-                    self.plan, self._children, limit=self._limit, lost=self._child_gone
-                )
+            if stdio is not None:
                 await stdio.start()
             self._scope.deadline = anyio.current_time() + self.plan.connect_timeout
             with self._scope:
@@ -125,7 +127,7 @@ class Connection:
         self, stack: AsyncExitStack, stdio: StdioServer | None, idle: Callable[[], float]
     ) -> None:
         client = Client(
-            stdio or await self._http(stack),
+            stdio or await http_transport(self.plan, stack, limit=self._limit, status=self._status),
             message_handler=self._hear,
             client_info=Implementation(name="hermes", version="1"),
             cache=None,
@@ -137,6 +139,7 @@ class Connection:
                 self.server = f"{about.name} {about.version}".strip()
             tools = await self._list(client)
             self._connected, self._scope.deadline = True, math.inf
+            self._last_status = 0  # of the probing for a protocol
             self._ready(self, tools)
             async with anyio.create_task_group() as group:
                 group.start_soon(self._listen, client)
@@ -162,8 +165,9 @@ class Connection:
         if not why and stdio is not None and self._child_lost:
             why = stdio.why
         if not why and broken is not None:
-            status = f"HTTP {self._status}: " if self._status else ""
-            why = status + one_line(_leaf(broken))
+            cause = _leaf(broken)
+            answered = isinstance(cause, MCPError) and self._last_status
+            why = f"it answered HTTP {self._last_status}" if answered else one_line(cause)
         if self._connected:
             return why
         if not why and self._scope.cancelled_caught:
@@ -174,35 +178,12 @@ class Connection:
                 why += f"; it said: {stdio.said}"
         raise ConnectionFailed(why or "it was disconnected", lasting=isinstance(broken, OSError))
 
-    async def _http(self, stack: AsyncExitStack) -> Any:
-        plan = self.plan
-        client = await asyncio.to_thread(self._http_client, plan.headers)
-        if plan.sse:
-
-            def again(headers: Any = None, timeout: Any = None, auth: Any = None) -> Any:
-                return client
-
-            return sse_client(plan.url, sse_read_timeout=math.inf, httpx_client_factory=again)
-        await stack.enter_async_context(client)
-        return streamable_http_client(plan.url, http_client=client, max_sse_event_size=self._limit)
-
-    def _http_client(self, headers: dict[str, str]) -> httpx2.AsyncClient:
-        """Make a client whose reads have no limit of their own: every request has one (§5.6)."""
-        return httpx2.AsyncClient(
-            headers=headers,
-            timeout=httpx2.Timeout(30.0, read=None),
-            event_hooks={"response": [self._look]},
-            trust_env=not _loopback(self.plan.url),  # no proxy leads to this machine
-        )
-
-    async def _look(self, response: httpx2.Response) -> None:
-        """See what the SDK does not pass on: the status of an answer."""
-        if response.status_code < 400:
-            return
-        self._status = response.status_code
+    def _status(self, status: int) -> None:
+        """Hear of an answer's HTTP status, which the SDK does not pass on."""
+        self._last_status = status
         # Later on, 403 may be about one tool; 401 is always about who we are.
-        if self._status == 401 or (self._status == 403 and not self._connected):
-            self.refused = f"it refused our credentials (HTTP {self._status})"
+        if status == 401 or (status == 403 and not self._connected):
+            self.refused = f"it refused our credentials (HTTP {status})"
             self._ended.set()
 
     # Tools and their changes.
@@ -214,7 +195,7 @@ class Connection:
         cursor: str | None = None
         for _ in range(PAGES):
             page = await client.list_tools(cursor=cursor)
-            tools += map(_definition, page.tools)
+            tools += map(definition, page.tools)
             cursor = page.next_cursor
             if not cursor:
                 break
@@ -276,7 +257,7 @@ class Connection:
 
         timeout = self.plan.timeout
         request = asyncio.create_task(
-            client.call_tool(tool, _sendable(arguments), timeout, tell), name=f"mcp:{source}:{tool}"
+            client.call_tool(tool, sendable(arguments), timeout, tell), name=f"mcp:{source}:{tool}"
         )
         self.calls.add(request)
         request.add_done_callback(self._forget)
@@ -289,7 +270,7 @@ class Connection:
             if over.done() and not request.done():
                 # Its answer may lie unread behind the news of the end.
                 await asyncio.wait({request}, timeout=0.1)
-            if not request.done():
+            if not request.done() or request.cancelled():
                 raise Lost("" if over.done() else f"it did not answer within {timeout:g} s")
             return tool_result(request.result(), source)
         except MCPError as error:
@@ -327,43 +308,8 @@ class Connection:
             await asyncio.wait(self.calls, timeout=1.0)
 
 
-def _definition(tool: McpTool) -> Definition:
-    hints = tool.annotations
-    schema = tool.input_schema if tool.input_schema.get("type") == "object" else {}
-    return Definition(
-        tool.name,
-        tool.description or tool.title or "",
-        msgspec.json.encode({"type": "object", "properties": {}, **schema}).decode(),
-        *(
-            (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint)
-            if hints
-            else (None, None, None)
-        ),
-        hints.open_world_hint if hints else None,
-    )
-
-
-def _sendable(value: Any) -> Any:
-    """Clean texts that have no UTF-8 form: one would break the connection, not the call."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return {clean(str(key)): _sendable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_sendable(item) for item in value]
-    return value
-
-
 def _leaf(error: BaseException) -> BaseException:
     """Find the first cause in a group of groups."""
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     return error
-
-
-def _loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

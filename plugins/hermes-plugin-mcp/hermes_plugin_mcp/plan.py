@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from hermes import Children, ConfigError, Secret, Secrets
+from hermes import ConfigError, Secret, Secrets
 from hermes_plugin_mcp.settings import WITHOUT_EFFECT, McpServer
 
 REFERENCE = re.compile(r"(env|keyring|command):.+", re.DOTALL)
@@ -80,8 +80,8 @@ def _wrong(server: McpServer) -> str:
     return ""
 
 
-def warnings(name: str, server: McpServer) -> Iterable[str]:
-    """Say what works but is not as it looks."""
+def warnings(name: str, server: McpServer, redact: Callable[[str], str]) -> Iterable[str]:
+    """Say what works but is not as it looks. What *redact* takes out came from a secret place."""
     where = f"mcp_servers.{name}"
     idle = [key for key in WITHOUT_EFFECT if getattr(server, key) is not None]
     idle += [f"tools.{key}" for key in ("resources", "prompts") if getattr(server.tools, key)]
@@ -90,29 +90,31 @@ def warnings(name: str, server: McpServer) -> Iterable[str]:
     for section, values in (("env", server.env), ("headers", server.headers)):
         for key, value in values.items():
             text = str(value)
-            open_secret = len(text) > 11 and not REFERENCE.fullmatch(text) and "${" not in text
-            if open_secret and SECRET_LIKE.search(key):
+            written = redact(text) == text and not REFERENCE.fullmatch(text) and "${" not in text
+            if written and len(text) > 11 and SECRET_LIKE.search(key):
                 yield (
                     f"{where}.{section}.{key}: looks like the secret itself;"
                     " put it in .env and write ${NAME} for it"
                 )
 
 
-def plan(name: str, server: McpServer, secrets: Secrets, children: Children) -> Plan:
-    """Fill in what the entry refers to. Raises ConfigError with the line to show."""
+def fill(name: str, server: McpServer, secrets: Secrets, allowed: Mapping[str, str]) -> Plan:
+    """Fill in what the entry refers to; *allowed* is the environment that every child gets.
+
+    Raises ConfigError with the line to show.
+    """
     where = f"mcp_servers.{name}"
-    fill = _Filler(secrets)
+    value = _Filler(secrets)
     if server.url:
         return Plan(
             name,
             server.timeout,
             server.connect_timeout,
-            url=fill(f"{where}.url", server.url, whole=False),
-            headers={k: fill(f"{where}.headers.{k}", v) for k, v in server.headers.items()},
+            url=value(f"{where}.url", server.url, whole=False),
+            headers={k: value(f"{where}.headers.{k}", v) for k, v in server.headers.items()},
             sse=server.transport == "sse",
         )
-    env = children.allowlist()
-    env.update({key: fill(f"{where}.env.{key}", value) for key, value in server.env.items()})
+    env = {**allowed, **{k: value(f"{where}.env.{k}", v) for k, v in server.env.items()}}
     return Plan(
         name,
         server.timeout,

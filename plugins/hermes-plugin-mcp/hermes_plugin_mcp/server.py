@@ -24,7 +24,7 @@ from hermes import (
 )
 from hermes_plugin_mcp.definitions import Definition, load, offered, save
 from hermes_plugin_mcp.errors import ConnectionFailed, Lost, NotSent
-from hermes_plugin_mcp.plan import fingerprint, plan, prefix
+from hermes_plugin_mcp.plan import fill, fingerprint, prefix
 from hermes_plugin_mcp.settings import Mcp, McpServer
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Server:
         self._running = 0
         self._wanted = asyncio.Event()
         self._turned = asyncio.Event()  # replaced each time the state changes
-        self._stopping = False
+        self._stop = asyncio.Event()  # replaced by each `close`
         self._owner: asyncio.Task[None] | None = None
 
     # What its tools are.
@@ -132,10 +132,13 @@ class Server:
         live = self.connection
         lost = self.failures or (live is not None and live.ended and not live.on_purpose)
         deadline = loop.time() + (PATIENCE if lost else self.settings.connect_timeout + 5)
+        stop = self._stop
         while True:
+            if stop.is_set():
+                raise Unavailable(self.name, "was closed")
             if self.connection is not None and not self.connection.ended:
                 return self.connection
-            if self.state == "refused" or self._stopping:
+            if self.state == "refused":
                 raise self.unavailable()
             if self.state == "down" and loop.time() < self._retry_at:
                 raise self.unavailable()
@@ -154,18 +157,16 @@ class Server:
         """Say why it cannot be had, and when it can."""
         left = self.retry_in()
         reason = f": {self.reason}" if self.reason else ""
-        if self._stopping:
-            return Unavailable(self.name, "is being closed")
         if self.state == "refused":
             mend = f"mend mcp_servers.{self.name} and restart Hermes; it is not tried again"
             return Unavailable(self.name, f"cannot be used{reason}", mend)
         if self.state == "down" and left > 0:
-            return Unavailable(self.name, f"is down{reason}", f"tried again in {left:.0f} s")
+            return Unavailable(self.name, f"is down{reason}", f"tried again in {math.ceil(left)} s")
         return Unavailable(self.name, f"is being started again{reason}", "call again in a moment")
 
     def _want(self) -> None:
         self._wanted.set()
-        if self._owner is None:
+        if self._owner is None or self._owner.done():
             # A context of its own: nothing of the conversation that came first goes with it.
             self._owner = asyncio.create_task(
                 self._own(), name=self.source, context=contextvars.Context()
@@ -181,8 +182,8 @@ class Server:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            if self._stopping:
-                return
+            if self._stop.is_set():
+                break
             if self.state == "refused":
                 continue
             self._turn("connecting")
@@ -194,10 +195,13 @@ class Server:
             except Exception as error:  # noqa: BLE001 - the task's root
                 self._context.log.error("mcp connection broke", server=self.name, error=repr(error))
                 why, lasting = f"the connection broke: {type(error).__name__}", False
+            if self._stop.is_set():
+                break
             held = asyncio.get_running_loop().time() - began
             self._settle(self._context.secrets.redact(why), lasting, held)
             if self.state == "down" and not lasting and self.failures <= EAGER:
                 await self._pause()
+        self._turn("idle")
 
     async def _hold(self) -> str:
         """Hold one connection from beginning to end. Returns why it was lost, if it was."""
@@ -205,7 +209,7 @@ class Server:
         # A second of imports, once a process: in a thread, so that the loop goes on.
         module = await asyncio.to_thread(importlib.import_module, "hermes_plugin_mcp.connection")
         connection: Connection = module.Connection(
-            plan(self.name, self.settings, context.secrets, context.children),
+            fill(self.name, self.settings, context.secrets, context.children.allowlist()),
             context.children,
             limit=self._shared.message_mb * 1_000_000,
             ready=self._connected,
@@ -213,14 +217,14 @@ class Server:
         )
         self._opened = connection
         try:
-            return "" if self._stopping else await connection.hold(self._still_needed)
+            return "" if self._stop.is_set() else await connection.hold(self._still_needed)
         finally:
             self._opened = self.connection = None
             if connection.refused:
                 self.state = "refused"
 
     def _connected(self, connection: Connection, tools: tuple[Definition, ...]) -> None:
-        self.connection = connection
+        self.connection, self.reason = connection, ""
         self._used = asyncio.get_running_loop().time()
         self._learn(tools)
         self._turn("connected")
@@ -268,17 +272,21 @@ class Server:
         owner = self._owner
         if owner is None:
             return
-        self._stopping = True
+        self._stop.set()
         self._wanted.set()
         if self._opened is not None:
             self._opened.end()
         _, late = await asyncio.wait({owner}, timeout=CLOSE)
         if late:
             self._context.log.warning("mcp server ends late", server=self.name)
-            owner.cancel()
-            await asyncio.wait({owner}, timeout=0.5)
-        self._owner, self._stopping, self.state = None, False, "idle"
-        self.failures, self.reason = 0, ""
+            if self._opened is not None:
+                await self._opened.kill()
+            _, late = await asyncio.wait({owner}, timeout=0.5)
+            if late:
+                owner.cancel()
+        if self._owner is owner:  # else another close was first, and it may be in use again
+            self._owner, self._stop, self.state = None, asyncio.Event(), "idle"
+            self.failures, self.reason = 0, ""
 
     # Calls.
 

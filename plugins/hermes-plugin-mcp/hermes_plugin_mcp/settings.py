@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 
-class Mcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Mcp(msgspec.Struct, frozen=True):
     """How MCP servers are connected, all of them."""
 
     retry_first: float = 1.0
@@ -18,7 +18,7 @@ class Mcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Megabytes that one message of a server may have; one that sends more is disconnected."""
 
 
-class ToolFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ToolFilter(msgspec.Struct, frozen=True):
     """Which tools of a server are offered, by the server's own names; ``*`` matches anything."""
 
     include: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class ToolFilter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 Scalar: TypeAlias = str | int | float | bool
 
 
-class McpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class McpServer(msgspec.Struct, frozen=True):
     """One server: a command to run, or the URL of one that runs.
 
     Values of `env` and `headers` may be references (``env:NAME``, ``keyring:…``, ``command:…``)

@@ -75,7 +75,7 @@ class StdioServer(asyncio.SubprocessProtocol):
                 start_new_session=True,
             )
         except BaseException:
-            await self._clear()
+            await self.kill()
             raise
         self._transport = transport
         self._writer = asyncio.create_task(self._send_all(), name=f"mcp:{self._plan.name}:stdin")
@@ -95,20 +95,25 @@ class StdioServer(asyncio.SubprocessProtocol):
         if self._transport is not None:
             if stdin := self._transport.get_pipe_transport(0):
                 stdin.close()
-            try:
-                await asyncio.wait_for(self._exited.wait(), POLITE)
-            except TimeoutError:
-                pass
-        await self._clear()
+            await self._wait(POLITE)
+        await self.kill()
         if self._transport is not None:
+            await self._wait(DRAIN)  # closing sooner would race with asyncio's own waiting
             self._transport.close()
         self._finish()
         self._read.close()
         self._outgoing.close()
 
-    async def _clear(self) -> None:
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._exited.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    async def kill(self, grace: float = GRACE) -> None:
+        """End what is left of the tree."""
         if self._children.alive(self._token):
-            await self._children.kill(self._token, grace=GRACE)
+            await self._children.kill(self._token, grace=grace)
         else:
             self._children.forget(self._token)
 

@@ -23,7 +23,7 @@ async def test_tools_of_an_sdk_server_are_listed_and_called(world: Any) -> None:
 
     tools = {tool.name: tool for tool in await toolset.tools()}
     echo = tools["mcp__sdk__echo"]
-    result = await echo.run(world.call(echo, text="grüße"))
+    result = await world.call(echo, text="grüße")
 
     assert json.loads(echo.spec.parameters)["required"] == ["text"]
     assert "[MCP server sdk] Say it again." in echo.spec.description
@@ -43,7 +43,7 @@ async def test_what_a_tool_answers_comes_whole(world: Any) -> None:
     assert len(big.text) == 3_000_000
     assert json.loads(point.text) == {"x": 1, "y": 2}
     assert slow.text == "done"
-    assert [e.text for e in world.events if isinstance(e, ToolProgress)] == ["1 of 2: half way\n"]
+    assert [event.text for event in world.events.of(ToolProgress)] == ["1 of 2: half way\n"]
 
 
 async def test_failures_of_tools_leave_the_connection_alone(world: Any) -> None:
@@ -59,7 +59,7 @@ async def test_failures_of_tools_leave_the_connection_alone(world: Any) -> None:
 
     assert (await world.run(toolset, "pid")).text == before.text
     assert (await world.run(toolset, "echo")).is_error  # bad arguments: the server raises
-    assert not [line for line in world.log.lines if line[1] == "mcp server lost"]
+    assert "mcp server lost" not in world.log
 
 
 @pytest.mark.parametrize(("way", "children"), [("die", "1"), ("close", "0")])
@@ -72,23 +72,23 @@ async def test_a_server_that_dies_fails_the_call_and_comes_back(
     began = time.monotonic()
     result = await world.run(toolset, way)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5 * 2
     assert result.is_error
     assert result.unknown
     assert "not known" in result.text
-    await world.until(lambda: toolset.server.failures)
+    await world.until(lambda: "mcp server lost" in world.log)
     await world.until(lambda: toolset.server.state == "connected")
     assert (await world.run(toolset, "pid")).text != first.text
     assert world.children.most == 1
 
 
 async def test_the_death_is_explained_by_code_and_last_words(world: Any) -> None:
-    toolset = world.raw()
-    world.secrets.read.add("fatal")
+    world.secrets["WORD"] = "fatal"
+    toolset = world.raw(env={"WORD": "env:WORD"})
     await world.run(toolset, "die")
-    await world.until(lambda: toolset.server.reason)
+    await world.until(lambda: "mcp server lost" in world.log)
 
-    assert toolset.server.reason == "it exited with code 7 and said: a [secret] mistake"
+    assert "'it exited with code 7 and said: a [secret] mistake'" in world.log
 
 
 async def test_a_killed_server_is_noticed_between_calls(world: Any) -> None:
@@ -96,9 +96,9 @@ async def test_a_killed_server_is_noticed_between_calls(world: Any) -> None:
     pid = int((await world.run(toolset, "pid")).text)
 
     os.kill(pid, signal.SIGKILL)
-    await world.until(lambda: toolset.server.reason)
+    await world.until(lambda: "mcp server lost" in world.log)
 
-    assert toolset.server.reason == "it was ended by signal 9"
+    assert "'it was ended by signal 9'" in world.log
 
 
 async def test_a_call_to_a_dead_server_says_when_it_is_tried_again(
@@ -115,7 +115,7 @@ async def test_a_call_to_a_dead_server_says_when_it_is_tried_again(
     for _ in range(3):
         began = time.monotonic()
         result = await world.run(toolset, "echo", text="anybody?")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5 * 2
         assert result.is_error
     assert "server raw is down: it was ended by signal 9 (tried again in" in result.text
     assert len((tmp_path / "log").read_text().split()) == 1
@@ -141,7 +141,7 @@ async def test_a_server_that_cannot_start_is_tried_ever_more_rarely(
 async def test_a_server_that_never_answers_is_given_up(world: Any) -> None:
     toolset = world.raw("--garbage", "3", "--mute", "--stubborn", connect_timeout=0.7)
 
-    with pytest.raises(HermesError, match="not answer within 0.7 s, but printed 3 lines that are"):
+    with pytest.raises(HermesError, match=r"not answer within 0\.7 s, but printed 3 lines"):
         await toolset.tools()
 
 
@@ -163,8 +163,8 @@ async def test_a_message_beyond_the_limit_ends_the_connection(world: Any) -> Non
     result = await world.run(toolset, "echo", text="x" * 1_100_000)
 
     assert result.is_error
-    await world.until(lambda: toolset.server.reason)
-    assert "more than 1 MB" in toolset.server.reason
+    await world.until(lambda: "mcp server lost" in world.log)
+    assert "more than 1 MB" in world.log
 
 
 async def test_a_command_that_is_not_there_is_named_with_its_key(world: Any) -> None:
@@ -183,7 +183,7 @@ async def test_a_call_that_takes_too_long_ends_with_an_unknown_outcome(
 
     result = await world.run(toolset, tool)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5 * 2.5
     assert "did not answer within 0.3 s" in result.text
     assert result.unknown
 
@@ -203,7 +203,7 @@ async def test_a_cancelled_call_returns_at_once_and_tells_the_server(
     with pytest.raises(asyncio.CancelledError):
         await call
 
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 1
     await world.until(cancels.exists)
     assert (await world.run(toolset, "echo", text="next")).text == "next"
 
@@ -221,32 +221,32 @@ async def test_a_server_that_does_not_read_cannot_hold_a_cancelled_call(world: A
         call.cancel()
     await asyncio.wait({deaf, full})
 
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
 
 
 async def test_closing_ends_stubborn_trees_within_its_five_seconds(world: Any) -> None:
     toolset = world.raw("--stubborn", "--children", "2")
     await toolset.tools()
-    (token,) = world.children.tokens
+    (token,) = world.children.marked
     assert len(world.children.alive(token)) == 3
 
     began = time.monotonic()
     await toolset.close()
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert world.children.alive(token) == ()
 
 
 async def test_closing_while_it_connects_leaves_nothing(world: Any) -> None:
     toolset = world.raw("--mute", "--stubborn")
     waiting = asyncio.create_task(toolset.tools())
-    await world.until(lambda: world.children.tokens)
+    await world.until(lambda: world.children.marked)
 
     await toolset.close()
 
     with pytest.raises(HermesError):
         await waiting
-    assert not world.children.tokens
+    assert not world.children.marked
 
 
 async def test_a_closed_toolset_can_be_used_again(world: Any) -> None:
@@ -262,17 +262,15 @@ async def test_an_idle_server_is_disconnected_and_comes_back_on_call(world: Any)
 
     await world.until(lambda: toolset.server.state == "idle")
 
-    assert not world.children.tokens
+    assert not world.children.marked
     assert (await world.run(toolset, "pid")).text != first.text
-    assert not [line for line in world.log.lines if line[1] == "mcp server lost"]
+    assert "mcp server lost" not in world.log
 
 
 async def test_many_conversations_share_one_process(world: Any) -> None:
     family = world.family({"raw": {"command": sys.executable, "args": [RAW]}})
 
-    results = await asyncio.gather(
-        *(world.run(family.toolset("raw"), "pid") for _ in range(20))
-    )
+    results = await asyncio.gather(*(world.run(family.toolset("raw"), "pid") for _ in range(20)))
 
     assert len({result.text for result in results}) == 1
     assert world.children.most == 1
@@ -282,7 +280,7 @@ async def test_the_child_gets_what_is_declared_and_nothing_else(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "canary")
-    world.secrets.values["TOKEN"] = "s3cret"
+    world.secrets["TOKEN"] = "s3cret"
     toolset = world.raw(env={"A": "env:TOKEN", "B": "x ${TOKEN}", "PORT": 80, "ON": True})
 
     env = json.loads((await world.run(toolset, "env_all")).text)
@@ -300,7 +298,7 @@ async def test_changed_tools_are_for_later_conversations_with_one_notice(world: 
     for _ in range(2):
         await world.run(toolset, "echo", text="hi")
 
-    notices = [event.text for event in world.events if isinstance(event, Notice)]
+    notices = [event.text for event in world.events.of(Notice)]
     assert notices == [
         "MCP server raw has other tools now (new: grown); new conversations see them"
     ]
@@ -345,3 +343,17 @@ async def test_nothing_burns_after_a_disconnection(world: Any) -> None:
     await asyncio.sleep(1)
 
     assert (time.process_time() - before) / (time.monotonic() - began) < 0.01
+
+
+async def test_closing_twice_at_once_never_loses_what_was_started_since(world: Any) -> None:
+    toolset = world.raw("--stubborn")
+    await toolset.tools()
+
+    closing = [asyncio.create_task(toolset.close()) for _ in range(2)]
+    await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
+    assert (await world.run(toolset, "echo", text="hi")).text == "hi"
+    await asyncio.wait(closing)
+    await toolset.close()
+
+    assert not world.children.marked
+    assert world.children.most == 1

@@ -8,6 +8,7 @@ import pytest
 
 from hermes import Provider
 from hermes.testing.answers import Fail, Say
+from hermes.testing.contracts.plugin import PluginContract
 from hermes.testing.contracts.provider import ProviderContract
 from hermes.testing.openai_server import OpenAIServer
 from hermes_plugin_openai.provider import OpenAIProvider
@@ -28,3 +29,7 @@ class TestOpenAIProvider(ProviderContract):
 
     def asked(self) -> int:
         return len(self.server.requests)
+
+
+class TestPlugin(PluginContract):
+    distribution = "hermes-plugin-openai"

@@ -1,4 +1,4 @@
-"""A server written with the SDK: ``sdk_server.py stdio``, or ``sdk_server.py http PORT [TOKEN]``."""
+"""Written with the SDK: ``sdk_server.py stdio``, or ``sdk_server.py http|sse PORT [TOKEN]``."""
 
 import asyncio
 import base64
@@ -77,7 +77,8 @@ async def grow(ctx: Context) -> str:
         return "new"
 
     app.add_tool(grown)
-    await ctx.session.send_tool_list_changed()
+    await ctx.session.send_tool_list_changed()  # for clients of before 2026-07-28
+    await ctx.notify_tools_changed()
     return "grown"
 
 

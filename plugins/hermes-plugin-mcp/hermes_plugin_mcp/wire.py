@@ -1,10 +1,11 @@
-"""What a server answers, as a `ToolResult`. All of it is data from outside (§10)."""
+"""Between the protocol's types and ours. What a server says is data from outside (§10)."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import msgspec
 from mcp_types import (
     AudioContent,
     BlobResourceContents,
@@ -14,9 +15,39 @@ from mcp_types import (
     ImageContent,
     ResourceLink,
     TextContent,
+    Tool as McpTool,
 )
 
 from hermes import Image, ToolResult, clean
+from hermes_plugin_mcp.definitions import Definition
+
+
+def definition(tool: McpTool) -> Definition:
+    """Keep of a tool what the model and a policy need."""
+    hints = tool.annotations
+    schema = tool.input_schema if tool.input_schema.get("type") == "object" else {}
+    return Definition(
+        tool.name,
+        tool.description or tool.title or "",
+        msgspec.json.encode({"type": "object", "properties": {}, **schema}).decode(),
+        *(
+            (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint)
+            if hints
+            else (None, None, None)
+        ),
+        hints.open_world_hint if hints else None,
+    )
+
+
+def sendable(value: Any) -> Any:
+    """Clean texts that have no UTF-8 form: one would break the connection, not the call."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(str(key)): sendable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [sendable(item) for item in value]
+    return value
 
 
 def tool_result(result: CallToolResult, source: str) -> ToolResult:

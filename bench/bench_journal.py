@@ -1,7 +1,7 @@
 """Measure the journal of hermes-plugin-sqlite: append, search, open, size, memory.
 
-    python bench/journal.py --quick
-    python bench/journal.py 100000 1000000
+    python bench/bench_journal.py --quick
+    python bench/bench_journal.py 100000 1000000
 
 Records of about 300 characters, words by Zipf's law. Queries: 50 common words, 50 middling, 50
 rare, 50 pairs. The disk is the one of --folder; a commit waits for it.

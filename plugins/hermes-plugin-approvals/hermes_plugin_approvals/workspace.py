@@ -1,0 +1,112 @@
+"""What "only reads inside the workspace" means: every path stated, links followed, no secrets."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import PurePosixPath
+
+from hermes import Terminal, TerminalError, ToolCall
+
+SECRET_FOLDERS = frozenset(
+    {".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", ".hermes"}
+)
+SECRET_FILES = (
+    ".env", ".env.*", "*.env", ".envrc", ".netrc", "_netrc", ".pgpass", ".my.cnf", ".npmrc",
+    ".pypirc", ".git-credentials", ".htpasswd", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
+    "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "credentials",
+    "credentials.*", "secret.*", "secrets.*", "*.secret", "*_secret", "auth.json", "token.json",
+    "*.tfstate", "terraform.tfvars", "wallet.dat",
+)  # fmt: skip
+HARMLESS = (".env.example", ".env.sample", ".env.template", ".env.dist", "*.pub")
+"""Look like secrets and are made to be shared."""
+KEPT = "output:"
+"""Begins the address of an output that the kernel kept; then come conversation and call."""
+
+
+async def only_reads_inside(call: ToolCall) -> bool:
+    """Whether all that *call* does is read files of the workspace that hold no secrets.
+
+    A guest's calls are asked about: who may talk to Hermes may not yet read its owner's files.
+    """
+    if call.tool.needs != {"read"} or call.authority.role == "guest":
+        return False
+    paths = stated_paths(call)
+    if not paths:
+        return False
+    kept = [path for path in paths if path.startswith(KEPT)]
+    own = f"{KEPT}{call.request.session.id}-"
+    if not all(path.startswith(own) and "/" not in path for path in kept):
+        return False
+    files = [path for path in paths if path not in kept]
+    if not files:
+        return True
+    folder = call.request.session.directory
+    if PurePosixPath(folder or "/") == PurePosixPath("/"):
+        return False
+    resolved = await resolve(call, [folder, *files])
+    if resolved is None:
+        return False
+    root, *real = resolved
+    return all(inside(path, root) for path in real) and not any(
+        looks_secret(path, root) for path in (*files, *real)
+    )
+
+
+def stated_paths(call: ToolCall) -> tuple[str, ...]:
+    """Give the paths that the tool says *call* touches; none where it does not say.
+
+    The arguments are as the model wrote them, so the tool's own function may stumble over them.
+    """
+    if call.tool.paths is None:
+        return ()
+    try:
+        paths = call.tool.paths(call.request.arguments)
+    except Exception:  # noqa: BLE001 - isolation: a tool's code; not understood means asked about
+        return ()
+    return paths if all(paths) else ()
+
+
+async def terminal_of(call: ToolCall) -> Terminal | None:
+    """Give the terminal of *call*; None when it cannot be had."""
+    try:
+        return await call.terminal()
+    except TerminalError:
+        return None
+
+
+async def resolve(call: ToolCall, paths: list[str]) -> list[str] | None:
+    """Make *paths* absolute with links followed, as the terminal sees them; None if it cannot.
+
+    A path that a shell or a tool might read otherwise than it stands here (``~``, a NUL) is not
+    resolved but refused.
+    """
+    if any(path.startswith("~") or "\0" in path or "\n" in path for path in paths):
+        return None
+    terminal = await terminal_of(call)
+    if terminal is None:
+        return None
+    base = PurePosixPath(call.request.directory or call.request.session.directory)
+    if not base.is_absolute():
+        return None
+    try:
+        return [await terminal.resolve(str(base / path)) for path in paths]
+    except TerminalError:
+        return None
+
+
+def inside(path: str, folder: str) -> bool:
+    """Whether *path* is *folder* or beneath it; both are absolute and resolved."""
+    return PurePosixPath(path).is_relative_to(folder)
+
+
+def looks_secret(path: str, root: str = "/") -> bool:
+    """Whether the name of *path*, or of a folder beneath *root* that it lies in, says secrets."""
+    parts = PurePosixPath(path).parts
+    if inside(path, root):  # a workspace may itself lie below such a folder
+        parts = PurePosixPath(path).relative_to(root).parts
+    if SECRET_FOLDERS & {part.lower() for part in parts}:
+        return True
+    name = parts[-1].lower() if parts else ""
+    if any(fnmatch.fnmatchcase(name, pattern) for pattern in HARMLESS):
+        return False
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in SECRET_FILES)

@@ -1,0 +1,71 @@
+"""Going from one conversation to another, and naming them."""
+
+from __future__ import annotations
+
+import click
+
+from hermes import CommandContext, NotFound, Rest, command
+from hermes_plugin_commands import journal
+from hermes_plugin_commands.here import conversation
+from hermes_plugin_commands.words import age, line, short, table
+
+LONGEST = 100
+"""Characters of a title, as in Hermes Agent."""
+RECENT = 10
+
+
+@command(surfaces={"chat"}, role="user")
+@click.argument("title", type=Rest(), default="")
+async def new(context: CommandContext, title: str) -> None:
+    """Begin a new conversation; this one can be gone on with by /resume."""
+    await _begin(context, title)
+
+
+@command(surfaces={"chat"}, role="user")
+@click.argument("title", type=Rest(), default="")
+async def reset(context: CommandContext, title: str) -> None:
+    """Begin a new conversation; this one can be gone on with by /resume."""
+    await _begin(context, title)
+
+
+async def _begin(context: CommandContext, title: str) -> None:
+    fresh = await conversation(context).new(line(title, LONGEST))
+    context.switch(fresh.info.id)
+    context.reply("A new conversation." if not title else f"A new conversation: {fresh.info.title}")
+
+
+@command(surfaces={"chat"}, role="user")
+@click.argument("which", type=Rest(), default="", metavar="[ID|TITLE]")
+async def resume(context: CommandContext, which: str) -> None:
+    """Go on with an earlier conversation; without a name, list the last ones."""
+    runtime = await context.runtime()
+    if not which:
+        found = await runtime.store.sessions(person=context.person, limit=RECENT)
+        rows = [
+            (short(info.id), age(info.updated), await journal.named(runtime.store, info))
+            for info in found
+        ]
+        context.reply("\n".join(table(rows)) if rows else "There are no conversations yet.")
+        return
+    info = await runtime.find(which)
+    if info.person != context.person and context.role != "owner":
+        raise NotFound(f"no conversation {which!r} of yours")
+    context.switch(info.id)
+    name = await journal.named(runtime.store, info)
+    context.reply(f"Going on with {short(info.id)} {name}".rstrip())
+
+
+@command(surfaces={"chat"}, role="user")
+@click.argument("text", type=Rest(), default="", metavar="[TITLE]")
+async def title(context: CommandContext, text: str) -> None:
+    """Show or set the title of this conversation."""
+    here = conversation(context)
+    if text:
+        await here.rename(line(text, LONGEST))
+    context.reply(f"Title: {here.info.title}" if here.info.title else "It has no title yet.")
+
+
+@command("quit", surfaces={"chat"}, role="user")
+async def leave(context: CommandContext) -> None:
+    """Leave the chat."""
+    context.leave()
