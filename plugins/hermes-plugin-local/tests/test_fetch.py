@@ -247,6 +247,16 @@ async def test_no_room_is_said_beforehand(index: Index, tmp_path: Path) -> None:
     assert index.downloads == 0
 
 
+async def test_an_installer_that_hangs_is_given_up(
+    index: Index, way: Installer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes_plugin_local.fetch.STALLED", 1.0)
+    index.go_on.clear()
+    with pytest.raises(FetchError, match="nothing came for 1 s"):
+        await fetch(known(), tmp_path, quiet, ways=[way])
+    assert listing(tmp_path) == [".lock"]
+
+
 async def test_a_cancelled_fetch_leaves_nothing(
     index: Index, way: Installer, tmp_path: Path
 ) -> None:
