@@ -283,6 +283,7 @@ from hermes_plugin_local.weights import Weights
 given = json.loads(sys.argv[1])
 weights = msgspec.convert(given["weights"], Weights)
 ways = [Installer(*way) for way in given["ways"]]
+print("begins", flush=True)
 asyncio.run(fetch(weights, Path(given["folder"]), lambda done, total: None, ways=ways))
 """
 
@@ -294,7 +295,12 @@ async def start(way: Installer, folder: Path) -> asyncio.subprocess.Process:
         "ways": [[way.name, list(way.command)]],
     }
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, json.dumps(given), stderr=asyncio.subprocess.PIPE
+        sys.executable,
+        "-c",
+        PROGRAM,
+        json.dumps(given),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
 
 
@@ -314,9 +320,16 @@ async def test_a_killed_fetch_is_begun_anew(index: Index, way: Installer, tmp_pa
 
 async def test_two_processes_fetch_once(index: Index, tmp_path: Path) -> None:
     way = next(iter(WAYS.values()))
-    processes = [await start(way, tmp_path) for _ in range(2)]
-    said = await asyncio.gather(*(process.communicate() for process in processes))
-    assert [process.returncode for process in processes] == [0, 0], said
+    index.go_on.clear()
+    first = await start(way, tmp_path)
+    await asyncio.to_thread(index.asked.wait, 30)
+    second = await start(way, tmp_path)
+    assert second.stdout is not None
+    assert await second.stdout.readline() == b"begins\n"
+    await asyncio.sleep(0.5)  # nothing tells that it waits; without the lock it would fetch now
+    index.go_on.set()
+    said = await asyncio.gather(first.communicate(), second.communicate())
+    assert [first.returncode, second.returncode] == [0, 0], said
     assert index.downloads == 1
     assert (tmp_path / "model.gguf").read_bytes() == MODEL
 
