@@ -45,7 +45,7 @@ imports: setup
 	@$(BIN)/python .ci/imports.py
 
 surface: setup
-	@$(BIN)/python .ci/surface.py
+	@WRITE="$(WRITE)" $(BIN)/python .ci/surface.py
 
 docs: setup
 	@$(BIN)/python .ci/docs.py
