@@ -36,6 +36,7 @@ _MODULES = {
     "commands": "Command CommandContext Group Rest UsageError command group",
     "service": "Check Finding Observer Service",
     "offers": "Offer hookimpl",
+    "killpoint": "reach",
 }
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
         TurnFinished as TurnFinished,
         UsageReported as UsageReported,
     )
+    from hermes.killpoint import reach as reach
     from hermes.memory import Memory as Memory
     from hermes.messages import (
         Content as Content,

@@ -15,7 +15,7 @@ import msgspec
 
 from hermes.messages import Image
 from hermes.resource import Resource
-from hermes.session import Account, SessionKey
+from hermes.session import Account, PersonId, Role, SessionKey
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -40,6 +40,10 @@ class Inbound(msgspec.Struct, frozen=True):
     direct: bool = True
     """A private chat, or we were addressed by name."""
     reply_to: str = ""
+    person: PersonId = ""
+    """Who we think it is. Set in `receive`, never by a platform or a model."""
+    role: Role | None = None
+    """What they may do. Set in `receive`; while it is None nobody is let in."""
     answers: str = ""
     """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0
@@ -125,6 +129,13 @@ class Platform(Resource):
     """A messenger. One object per process and account."""
 
     limits: PlatformLimits = PlatformLimits()
+    heard: float = 0.0
+    """Unix seconds of the last sign of life from the platform (a poll that came back, a pong), for
+    its health; 0 where it cannot know."""
+
+    def missing(self) -> str:
+        """Say what must be configured before it can run; empty where nothing is."""
+        return ""
 
     @abstractmethod
     async def run(self, inbox: Inbox) -> None:

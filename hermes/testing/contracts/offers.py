@@ -26,7 +26,7 @@ from hermes.provider import Provider
 from hermes.service import Check, Observer, Service
 from hermes.store import Store
 from hermes.terminal import TerminalBackend
-from hermes.tools import Tool, Toolset
+from hermes.tools import Tool, Toolset, ToolsetFamily
 
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("hermes_"))
 KINDS: dict[str, type] = {
@@ -143,15 +143,21 @@ def target_problems(kind: str, offer: Offer, module: ModuleType) -> list[str]:
     return [] if callable(target) else [f"{where} is neither a class nor a factory"]
 
 
-def family_problems(kind: str, offer: Offer, made: Any) -> list[str]:
+def made_problems(kind: str, offer: Offer, made: Any) -> list[str]:
     """List why *made*, what the host got of *offer*, is not what its kind asks for."""
     if kind == "commands" and isinstance(made, (Command, Group)):
         if set(offer.surfaces) != made.surfaces:
             said = f"says {', '.join(offer.surfaces)}, the command {', '.join(made.surfaces)}"
             return [f"commands {offer.name!r}: its offer {said}"]
-    if offer.family or _fits(kind, made):
+    fits = _is_family(kind, made) if offer.family else _fits(kind, made)
+    if fits:
         return []
     return [f"{kind} {offer.name!r}: {offer.target} gave {made!r}"]
+
+
+def _is_family(kind: str, made: Any) -> bool:
+    """Only families of tools have a contract so far."""
+    return kind != "tools" or isinstance(made, ToolsetFamily)
 
 
 def _fits(kind: str, made: Any) -> bool:

@@ -21,9 +21,9 @@ from hermes.testing.contracts.distribution import (
 )
 from hermes.testing.contracts.offers import (
     KINDS,
-    family_problems,
     hook_problems,
     listing_problems,
+    made_problems,
     offered,
     resolve,
     settings_problems,
@@ -92,7 +92,7 @@ class PluginContract:
         for kind, offers in offered(plugin.module).items():
             for offer in offers:
                 made = make(offer, kind, context)
-                problems += family_problems(kind, offer, made)
+                problems += made_problems(kind, offer, made)
         assert not problems, "\n".join(problems)
         assert not asyncio.all_tasks() - tasks, "making an offer started a task: do it in open()"
         assert not off_loopback, "making an offer connected somewhere: do it in open()"
