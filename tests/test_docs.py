@@ -13,6 +13,7 @@ A block that cannot run says why, in a line above it: ``<!-- not run: the reason
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import os
 import re
@@ -43,6 +44,7 @@ BLOCK = re.compile(
     r"(?P<text>.*?)^(?P=indent)(?P=fence)",
     re.MULTILINE | re.DOTALL,
 )
+MARK = re.compile(r"^ *<!-- not run:", re.MULTILINE)
 FILE = re.compile(r"# ([\w./-]+\.(?:py|toml))$")
 PROSE = ("", "text")
 """Languages of blocks that nothing can run: drawings, file listings."""
@@ -244,7 +246,7 @@ def test_every_block_is_of_a_kind_that_is_run() -> None:
 
 def test_blocks_that_are_not_run_have_a_mark_that_is_understood() -> None:
     """A mark that stands elsewhere than right above a block would be passed over."""
-    marks = sum(page.read_text().count("<!-- not run:") for page in PAGES)
+    marks = sum(len(MARK.findall(page.read_text())) for page in PAGES)
 
     assert marks == sum(bool(block.why) for block in EVERY)
 
@@ -262,3 +264,20 @@ def test_output_is_compared_line_by_line_in_order() -> None:
     assert missing(said, ["one", "…", "three"]) == ""
     assert missing(said, ["two"]) == "two"
     assert missing(said, ["three", "one"]) == "one"
+
+
+def test_links_to_what_is_not_there_are_found(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("ci_docs", ROOT / ".ci" / "docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    docs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(docs)
+    (tmp_path / "other.md").write_text("# One `two` (three)\n```\n# no heading\n```\n## Again\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Here\n[a](other.md) [b](other.md#one-two-three) [c](#here) [d](https://a.example/x)\n"
+        "`[e](code.md)`\n```\n[f](fenced.md)\n```\n"
+        "[g](gone.md) [h](other.md#no-heading) [i](#there) [j](other.md#again)\n"
+    )
+
+    assert docs.broken_links(page) == ["gone.md", "other.md#no-heading", "#there"]
