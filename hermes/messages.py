@@ -61,6 +61,7 @@ class ToolOutput(msgspec.Struct, frozen=True, tag="tool_output"):
 
 
 Content: TypeAlias = Text | Image | Thinking | ToolUse | ToolOutput
+"""What a message is made of."""
 
 
 class Message(msgspec.Struct, frozen=True):

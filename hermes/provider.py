@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Emit: TypeAlias = Callable[[Event], None]
 """Tell the listeners. Never waits, never raises."""
 Stop: TypeAlias = Literal["end", "tools", "length", "filter"]
+"""Why a model stopped: it was done, it calls tools, it ran out of room, it was filtered."""
 
 
 class ModelInfo(msgspec.Struct, frozen=True):

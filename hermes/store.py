@@ -97,6 +97,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 Change: TypeAlias = Append | Describe | Bind | Enqueue | Settle | SetState | Lease
+"""What `Store.commit` takes."""
 
 
 class Item(msgspec.Struct, frozen=True):
