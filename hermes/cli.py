@@ -30,6 +30,8 @@ def main(argv: "list[str] | None" = None) -> int:
 
         sys.stdout.write(f"hermes {__version__}\n")
         return 0
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # rather a question mark than an error
     try:
         status = run(arguments)
         sys.stdout.flush()

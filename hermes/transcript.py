@@ -82,6 +82,8 @@ class Fold:
         self._outputs: dict[int, ToolOutput] = {}
         self._answer_seq = 0
         self._held = Message("assistant", ())
+        self._ids: set[str] = set()
+        """Of all tool uses so far."""
         self._compacted_at = 0
 
     @property
@@ -151,15 +153,14 @@ class Fold:
         if not body.parts:
             return
         parts: list[Content] = []
-        seen: set[str] = set()
         for part in body.parts:
             if isinstance(part, Text):
                 part = Text(clean(part.text))
             elif isinstance(part, ToolUse):
                 identity = clean(part.id)
-                while identity in seen:  # an id used twice in one answer
+                while not identity or identity in self._ids:  # vendors refuse both
                     identity += "~"
-                seen.add(identity)
+                self._ids.add(identity)
                 part = ToolUse(identity, clean(part.name), clean(part.arguments))
             parts.append(part)
         message = Message("assistant", tuple(parts))
@@ -171,8 +172,9 @@ class Fold:
         self._held = message
 
     def _finished(self, body: Finished) -> None:
+        identity = clean(body.id).rstrip("~")
         for place, use in enumerate(self._uses):
-            if use.id.rstrip("~") == body.id.rstrip("~") and place not in self._outputs:
+            if use.id.rstrip("~") == identity and place not in self._outputs:
                 text = clean(body.text)
                 self._outputs[place] = ToolOutput(
                     use.id, use.name, text, body.is_error, body.images
