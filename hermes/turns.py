@@ -8,6 +8,7 @@ and the person's message. *Step*: what is known before an effect, then after it 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermes.agent import Agent
@@ -66,6 +67,7 @@ class Turns:
             raise
         finally:
             if not _ending():
+                await self._give_end(letter, result)
                 finished = TurnFinished(
                     result.status, result.reply, result.usage, result.model, result.fallback, id
                 )
@@ -113,18 +115,14 @@ class Turns:
             return TurnResult.failed(failure)
         letter.emit(Notice("Going on with the turn that was interrupted."))
         said = open_turn.said
-        again = Letter(
-            said.text,
-            letter.authority,
-            images=said.images,
-            sender=said.sender,
-            source=said.source,
-            model=letter.model,
-            listeners=letter.listeners,
-            cancelled=letter.cancelled,
-            retractable=letter.retractable,
+        again = replace(
+            letter, text=said.text, images=said.images, sender=said.sender, source=said.source
         )
-        return await self._turn(info, again, agent, open_turn.id, resumed=True)
+        if not letter.resume:  # its own message is still to come
+            again.taking, again.ending = (), None
+        result = await self._turn(info, again, agent, open_turn.id, resumed=True)
+        letter.ended = again.ended
+        return result
 
     async def _turn(
         self, info: SessionInfo, letter: Letter, agent: Agent, id: str, *, resumed: bool = False
@@ -190,7 +188,7 @@ class Turns:
 
             async def take() -> None:
                 unborn = self.unborn.get(info.id, ())
-                await agent.transcript.commit(await mine.take(), unborn)
+                await agent.transcript.commit(await mine.take(), (*unborn, *letter.taking))
                 self.unborn.pop(info.id, None)
                 mine.taken = True
 
@@ -214,7 +212,7 @@ class Turns:
             except Broken as broken:
                 result = TurnResult.failed(Failure("plugin", str(broken), broken.plugin))
             if held and held[-1].taken:
-                await self._end(agent, turn, result, held[-1])
+                await self._end(agent, turn, result, held[-1], letter)
         finally:
             agent.transcript.discard()
             for one in held:
@@ -243,7 +241,19 @@ class Turns:
             )
         agent.toolbox = runtime.toolbox(agent.transcript, info, tools)
 
-    async def _end(self, agent: Agent, turn: Turn, result: TurnResult, held: _Held) -> None:
+    async def _give_end(self, letter: Letter, result: TurnResult) -> None:
+        """Commit what a letter's end brings where no turn's end has carried it."""
+        if letter.ending is None or letter.ended:
+            return
+        try:
+            await self._runtime.store.commit(letter.ending(result))
+            letter.ended = True
+        except StoreError as error:
+            self._runtime.log.error("end of a message not kept", error=one_line(error))
+
+    async def _end(
+        self, agent: Agent, turn: Turn, result: TurnResult, held: _Held, letter: Letter
+    ) -> None:
         ended = Ended(
             status=result.status,
             failure=result.failure,
@@ -253,7 +263,9 @@ class Turns:
         )
         agent.transcript.note(ended, turn.input.id)
         reach("turn.ending")
-        await agent.transcript.commit((), (held.give_back(),))
+        brings = letter.ending(result) if letter.ending else ()
+        await agent.transcript.commit((), (held.give_back(), *brings))
+        letter.ended = True
         reach("turn.ended")
 
     # -- leases -------------------------------------------------------------------------------
