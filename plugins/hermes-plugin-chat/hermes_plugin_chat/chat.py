@@ -6,14 +6,13 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hermes import (
     OWNER,
     Answered,
     Asked,
-    CommandContext,
     Event,
     HermesError,
     Question,
@@ -25,8 +24,7 @@ from hermes_plugin_chat.asking import DENY, Questions, ask
 from hermes_plugin_chat.banner import banner, recap
 from hermes_plugin_chat.context import ChatContext
 from hermes_plugin_chat.keyboard import Interrupted, Keyboard
-from hermes_plugin_chat.lines import PipedLines
-from hermes_plugin_chat.request import Request, at_terminal, check_toolsets, conversation
+from hermes_plugin_chat.request import Request
 from hermes_plugin_chat.screen import Screen
 from hermes_plugin_chat.show import Show
 from hermes_plugin_chat.slash import Slash, parse
@@ -40,50 +38,6 @@ TWICE = 2.0
 """Seconds in which a second Ctrl+C at the prompt leaves."""
 LEAVING = ("exit", "quit")
 """What people type to leave, without a slash."""
-
-
-class Ended(HermesError):
-    """A signal ended the chat."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"ended by {signal.Signals(number).name}")
-        self.exit_code = 128 + number
-
-
-async def talk(context: CommandContext, request: Request) -> None:
-    """Talk until the person leaves."""
-    runtime = await context.runtime()
-    check_toolsets(runtime, request.toolsets)
-    here = await conversation(runtime, request)
-    if request.model:
-        await here.use_model(request.model)
-    slash = Slash(runtime.host)
-    terminal = at_terminal()
-    file = runtime.host.paths.home / "history"
-    with Keyboard(file, slash.complete) if terminal else nullcontext() as keyboard:
-        chat = Chat(runtime, here, request, Screen(), keyboard, slash)
-        with chat.signals():
-            await chat.run(keyboard or PipedLines())
-
-
-async def show_once(
-    runtime: Runtime, here: Conversation, request: Request, text: str
-) -> TurnFinished:
-    """Send one message and show its turn; approvals are asked for at a terminal."""
-    file = runtime.host.paths.home / "history"
-    with Keyboard(file, lambda text: []) if at_terminal() else nullcontext() as keyboard:
-        chat = Chat(runtime, here, request, Screen(), keyboard, Slash(runtime.host))
-        with chat.signals():
-            return await chat.show(
-                here.send(
-                    text,
-                    authority=chat.authority,
-                    model=request.model,
-                    toolsets=request.toolsets,
-                    steps=request.steps,
-                ),
-                failure=False,
-            )
 
 
 class Source(Protocol):
@@ -115,7 +69,6 @@ class Chat:
         self._request = request
         self._keyboard = keyboard
         self._slash = slash
-        self._main = asyncio.current_task()
         self._doing: asyncio.Task[Any] | None = None
         """The reading or the command under way."""
         self._reading = False
@@ -125,10 +78,9 @@ class Chat:
         """Of Ctrl+C in this turn."""
         self._pressed = -TWICE
         """When Ctrl+C was pressed at the prompt."""
-        self._ended_by = 0
 
     async def run(self, source: Source) -> None:
-        """Read and answer until the person leaves. Raises `Ended` when a signal did it."""
+        """Read and answer until the person leaves."""
         screen = self.screen
         opening: asyncio.Task[None] | None = None
         try:
@@ -140,12 +92,6 @@ class Chat:
                 text = await self._read(source)
                 if text.strip():
                     await self._take(text)
-        except asyncio.CancelledError:
-            if not self._ended_by:
-                raise
-            assert self._main is not None
-            self._main.uncancel()
-            raise Ended(self._ended_by) from None
         finally:
             if opening is not None:
                 opening.cancel()
@@ -200,7 +146,7 @@ class Chat:
             self.runtime.log.error("command failed", error=one_line(error))
             self.screen.line(one_line(error), "red")
         except asyncio.CancelledError:
-            if self._ended_by or not task.cancelled():
+            if _ending() or not task.cancelled():
                 task.cancel()
                 raise
             self.screen.line("interrupted", "dim")
@@ -299,17 +245,14 @@ class Chat:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Take Ctrl+C and the signals that end a terminal's programs."""
+        """Take Ctrl+C."""
         loop = asyncio.get_running_loop()
         before = signal.getsignal(signal.SIGINT)
         loop.add_signal_handler(signal.SIGINT, self.interrupt)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._end, number)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.remove_signal_handler(number)
+            loop.remove_signal_handler(signal.SIGINT)
             signal.signal(signal.SIGINT, before)
 
     def interrupt(self) -> None:
@@ -323,7 +266,7 @@ class Chat:
             elif self._presses == 2:
                 self.screen.line("still stopping; Ctrl+C again leaves Hermes", "dim")
             else:
-                self._end(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
         elif self._reading:
             self._pressed_at_prompt()
         elif self._doing is not None:
@@ -339,7 +282,8 @@ class Chat:
             self.screen.line("Ctrl+C again leaves", "dim")
         self._pressed = now
 
-    def _end(self, number: int) -> None:
-        self._ended_by = number
-        if self._main is not None:
-            self._main.cancel()
+
+def _ending() -> bool:
+    """Whether the whole chat is being ended, not only what it does."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LATE = frozenset({"readline", "structlog", "rich", "prompt_toolkit", "termios"})
 """What answering one prompt has no use for."""
 
@@ -138,7 +140,16 @@ def test_a_script_of_lines_is_answered_line_by_line(run, model) -> None:
     assert done.returncode == 0
 
 
-def test_ctrl_c_stops_what_runs(environment, model, place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "line"),
+    [
+        (signal.SIGINT, 130, "hermes: stopped\n"),
+        (signal.SIGTERM, 143, "hermes: ended by SIGTERM\n"),
+    ],
+)
+def test_a_signal_stops_what_runs(
+    environment, model, place: Path, tmp_path: Path, number: int, status: int, line: str
+) -> None:
     model({"text": "Late.", "delay": 600.0}, record=str(tmp_path / "asked"))
     process = subprocess.Popen(
         [sys.executable, "-m", "hermes", "-z", "wait"],
@@ -153,11 +164,9 @@ def test_ctrl_c_stops_what_runs(environment, model, place: Path, tmp_path: Path)
     while not (tmp_path / "asked").exists():
         assert time.monotonic() < until
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     out, err = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert out == ""
-    assert err == "hermes: stopped\n"
+    assert (out, err, process.returncode) == ("", line, status)
 
 
 def test_one_prompt_imports_nothing_that_only_a_prompt_needs(environment, model, place) -> None:
