@@ -8,6 +8,7 @@ and the person's message. *Step*: what is known before an effect, then after it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -216,7 +217,7 @@ class Turns:
         finally:
             agent.transcript.discard()
             for one in held:
-                one.stop()
+                await one.stop()
         return result
 
     async def _open(self, info: SessionInfo, agent: Agent, turn: Turn) -> None:
@@ -265,6 +266,7 @@ class Turns:
         reach("turn.ending")
         brings = letter.ending(result) if letter.ending else ()
         await agent.transcript.commit((), (held.give_back(), *brings))
+        held.ended = True
         letter.ended = True
         reach("turn.ended")
 
@@ -333,8 +335,7 @@ class _Held:
         self._cancelled = cancelled
         self._owner = agent.transcript.owner = new_owner(runtime.surface)
         self._renewing: asyncio.Task[None] | None = None
-        self.taken = False
-        self.lost = False
+        self.taken = self.ended = self.lost = False
 
     async def take(self) -> tuple[Change, ...]:
         """Give the changes that take the lease, over a dead holder's if need be."""
@@ -349,10 +350,14 @@ class _Held:
     def give_back(self) -> Change:
         return Lease(self._name, self._owner, 0)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """End it: a turn that the process's end cut short leaves its conversation free."""
         self._agent.transcript.owner = ""
         if self._renewing is not None:
             self._renewing.cancel()
+        if self.taken and not self.ended:
+            with contextlib.suppress(StoreError):
+                await self._runtime.store.commit((self.give_back(),))
 
     async def _renew(self) -> None:
         while True:

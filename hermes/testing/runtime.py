@@ -15,8 +15,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
+
 from hermes.context import PluginContext
 from hermes.errors import NotFound
+from hermes.kernel_settings import GatewaySettings
 from hermes.middleware import Middleware, Next, Stage
 from hermes.plugins import Offered
 from hermes.provider import Provider
@@ -59,6 +62,7 @@ class GivenHost:
             "agent": SimpleNamespace(max_turns=90),
             **(settings or {}),
         }
+        kernel["gateway"] = msgspec.convert(kernel.get("gateway", {}), GatewaySettings)
         kernel["terminal"] = SimpleNamespace(**{**terminal, **kernel.get("terminal", {})})
         self.config = GivenConfig("hermes", {"hermes": SimpleNamespace(**kernel)})
         self.secrets = GivenSecrets()
