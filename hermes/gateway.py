@@ -69,6 +69,8 @@ class Gateway:
         )
         self._receive: Next[Inbound, Admission] = compose("receive", runtime.links, self._admit)
         self._orders = Orders(self)
+        self.ready = asyncio.Event()
+        """It serves."""
         self._stopping = asyncio.Event()
         self._lanes: dict[SessionKey, asyncio.Queue[Entry]] = {}
         self._at_work: set[str] = set()
@@ -84,6 +86,7 @@ class Gateway:
         try:
             await self._recover()
             await self._start()
+            self.ready.set()
             reach("gateway.ready")
             await self._stopping.wait()
         finally:

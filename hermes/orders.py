@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -10,12 +9,10 @@ from hermes.commands import CommandContext, UsageError
 from hermes.errors import HermesError, one_line
 from hermes.events import Asked, Event, TurnFinished
 from hermes.platform import Admission, Inbound
-from hermes.session import SessionInfo, allows
-from hermes.slash import Slash, parse
+from hermes.session import Authority, SessionInfo, allows
 from hermes.turn import NOBODY, Question, Reply
 
 if TYPE_CHECKING:
-    from hermes.commands import Command, Group
     from hermes.conversation import Conversation
     from hermes.gateway import Gateway
     from hermes.runtime import Runtime
@@ -40,6 +37,10 @@ class ChatContext(CommandContext):
 
     async def runtime(self) -> Runtime:
         return self._gateway.runtime
+
+    @property
+    def authority(self) -> Authority:
+        return self._gateway.authority(self._inbound)
 
     @property
     def session(self) -> SessionInfo | None:
@@ -71,7 +72,7 @@ class Orders:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._slash = Slash(gateway.runtime.host)
+        self._slash = gateway.runtime.host.slash
         self._questions: dict[str, list[Asked]] = {}
 
     def menu(self) -> list[tuple[str, str]]:
@@ -94,7 +95,7 @@ class Orders:
 
     async def take(self, inbound: Inbound) -> bool:
         """Run *inbound* if it is a command. False for a message to the model."""
-        parsed = parse(inbound.text)
+        parsed = self._slash.parse(inbound.text)
         if parsed is None:
             return False
         name, rest = parsed
@@ -147,15 +148,5 @@ class Orders:
         if not command.busy and runtime.mailbox(info.id).running is not None:
             raise UsageError(BUSY)
         context = ChatContext(self._gateway, inbound, conversation)
-        await command.run(context, arguments(command, rest), f"/{name}")
+        await command.run(context, command.words(rest), f"/{name}")
         return "\n".join(context.said)
-
-
-def arguments(command: Command | Group, rest: str) -> list[str]:
-    """Split what follows a command, or leave it whole where it takes free text."""
-    if command.takes_rest:
-        return [rest] if rest else []
-    try:
-        return shlex.split(rest)
-    except ValueError:
-        return rest.split()

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 _COMMAND = re.compile(r"/([A-Za-z?][\w?-]*)(?:\s+(.*))?", re.DOTALL)
 
 
-def parse(text: str) -> tuple[str, str] | None:
-    """Give the name and the rest of a slash command; None for a message, ``/etc/hosts`` too."""
-    match = _COMMAND.fullmatch(text.strip())
-    return (match[1].lower().replace("_", "-"), match[2] or "") if match else None
-
-
 class Slash:
     """The commands that plugins offer for chats, each loaded when it is first asked for."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._names: list[str] | None = None
+
+    @staticmethod
+    def parse(text: str) -> tuple[str, str] | None:
+        """Give the name and the rest of a slash command; None for a message, ``/etc/hosts`` too."""
+        match = _COMMAND.fullmatch(text.strip())
+        return (match[1].lower().replace("_", "-"), match[2] or "") if match else None
 
     def find(self, typed: str) -> tuple[str, Command | Group]:
         """Give the command that *typed* names, or is the only one to begin with it.

@@ -24,6 +24,7 @@ from hermes.middleware import Middleware, Next, Stage
 from hermes.plugins import Offered
 from hermes.provider import Provider
 from hermes.runtime import Runtime
+from hermes.slash import Slash
 from hermes.store import Store
 from hermes.testing.context import CapturedLog, GivenConfig, GivenSecrets, make_context
 from hermes.testing.store import MemoryStore
@@ -89,6 +90,10 @@ class GivenHost:
         except KeyError:
             raise NotFound(f"no {kind} {name!r}") from None
         return made(self.context("test")) if isinstance(made, type) else made
+
+    @property
+    def slash(self) -> Slash:
+        return Slash(cast(Any, self))
 
     def attach(self, **parts: Any) -> None:
         self._attached = parts
