@@ -67,6 +67,7 @@ class Runtime:
         self._turns = Turns(self)
         self._agents: dict[SessionId, Agent] = {}
         self._mailboxes: dict[SessionId, Mailbox] = {}
+        self._awaited: dict[SessionKey, SessionId] = {}
         self._observers: list[tuple[Listener, asyncio.Task[None]]] = []
 
     @classmethod
@@ -342,6 +343,15 @@ class Runtime:
             Describe(id, surface=surface, person=person, directory=directory, parent=parent),
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
+        if key:
+            self._awaited[key] = id
+        return info
+
+    def awaited(self, key: SessionKey) -> SessionInfo | None:
+        """Give the conversation that *key* will be bound to by a turn that has not begun yet."""
+        info = self.newborn(self._awaited.get(key, ""))
+        if info is None:
+            self._awaited.pop(key, None)
         return info
 
     def newborn(self, id: SessionId) -> SessionInfo | None:
