@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
@@ -81,10 +82,13 @@ def bound(db: apsw.Connection, key: SessionKey) -> SessionId | None:
     return None if found is None else str(found)
 
 
-def pending(db: apsw.Connection, queue: str, limit: int | None) -> list[Item]:
+def pending(
+    db: apsw.Connection, queue: str, limit: int | None, keys: Sequence[str] | None = None
+) -> list[Item]:
+    only = "" if keys is None else f" AND key IN ({', '.join('?' * len(keys))})"
     rows = db.execute(
-        "SELECT key, item, time FROM queue WHERE queue = ? AND end = '' ORDER BY id LIMIT ?",
-        (queue, -1 if limit is None else limit),
+        f"SELECT key, item, time FROM queue WHERE queue = ? AND end = ''{only} ORDER BY id LIMIT ?",
+        (queue, *(keys or ()), -1 if limit is None else limit),
     )
     return [Item(*row) for row in rows]
 
