@@ -195,8 +195,6 @@ class Agent:
 
     async def _tools(self, turn: Turn, uses: tuple[ToolUse, ...]) -> None:
         """Run the calls of an answer and commit their results."""
-        if turn.cancelled.is_set():
-            raise Stopped
         prepared = self.toolbox.prepare(uses)
         try:
             await self._until_stopped(turn, self.toolbox.batch(turn, prepared))
@@ -230,6 +228,10 @@ class Agent:
 
     async def _until_stopped(self, turn: Turn, work: Awaitable[T]) -> T:
         """Wait for *work*; when the person says stop, cancel it and raise `Stopped`."""
+        if turn.cancelled.is_set():  # nothing begins after a stop
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise Stopped
         task: asyncio.Task[T] = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(turn.cancelled.wait())
         try:

@@ -86,11 +86,11 @@ class Mailbox:
             self._worker = asyncio.ensure_future(self._work())
 
     def stop(self) -> bool:
-        """Cancel the running turn. False when there is none."""
-        if self._running is None:
-            return False
-        self._running.cancelled.set()
-        return True
+        """Cancel the running turn and what waits behind it. False when there is neither."""
+        letters = [*([self._running] if self._running else []), *self._waiting]
+        for letter in letters:
+            letter.cancelled.set()
+        return bool(letters)
 
     async def close(self) -> None:
         """End at once: a running turn stays open in the journal, to be resumed."""
