@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, TypeAlias
 import msgspec
 
 from hermes.errors import Failure
-from hermes.messages import Content, Image, Message, Text, ToolSpec, Usage
+from hermes.messages import Content, Image, Message, Text, ToolSpec, Usage, clean
 
 TurnStatus: TypeAlias = Literal["ok", "failed", "blocked", "cancelled"]
 
@@ -252,8 +252,19 @@ def decode(kind: str, version: int, payload: bytes) -> Body:
         return Unknown(of=kind, of_version=version, payload=payload)
     try:
         return decoder.decode(payload)
-    except msgspec.DecodeError:
-        return Unknown(of=kind, of_version=version, payload=payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _mended(decoder, payload) or Unknown(of=kind, of_version=version, payload=payload)
+
+
+def _mended(decoder: msgspec.json.Decoder[Body], payload: bytes) -> Body | None:
+    """Read a payload whose text is broken: what is no character becomes U+FFFD."""
+    import json  # noqa: PLC0415 - it reads half pairs, which msgspec refuses; hardly ever needed
+
+    try:
+        plain = json.loads(payload.decode("utf-8", "replace"))
+        return decoder.decode(clean(json.dumps(plain, ensure_ascii=False)).encode())
+    except (ValueError, RecursionError):  # msgspec's and json's errors are ValueErrors
+        return None
 
 
 def searchable(body: Body) -> tuple[str, str]:

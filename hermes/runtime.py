@@ -23,7 +23,7 @@ from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
-from hermes.identity import new_id
+from hermes.identity import new_id, now
 from hermes.mailbox import Letter, Mailbox
 from hermes.memory import Memory
 from hermes.models import ModelCalls
@@ -67,6 +67,7 @@ class Runtime:
         self._turns = Turns(self)
         self._agents: dict[SessionId, Agent] = {}
         self._mailboxes: dict[SessionId, Mailbox] = {}
+        self._awaited: dict[SessionKey, SessionId] = {}
         self._observers: list[tuple[Listener, asyncio.Task[None]]] = []
 
     @classmethod
@@ -204,6 +205,11 @@ class Runtime:
             mailbox = self._mailboxes[id] = Mailbox(run)
         return mailbox
 
+    async def idle(self) -> None:
+        """Wait until no conversation has anything to do."""
+        for mailbox in list(self._mailboxes.values()):
+            await mailbox.idle()
+
     # -- agents -------------------------------------------------------------------------------
 
     async def agent(self, info: SessionInfo) -> Agent:
@@ -331,11 +337,21 @@ class Runtime:
     def unborn(self, key: SessionKey | None, directory: str, parent: SessionId = "") -> SessionInfo:
         """Make a conversation that the journal will have with its first turn."""
         id, person = new_id(), (key.person if key else "") or OWNER
-        info = SessionInfo(id, "", self.surface, person, directory, parent)
+        surface = key.platform if key and self.surface == "gateway" else self.surface
+        info = SessionInfo(id, "", surface, person, directory, parent, created=now())
         born: tuple[Change, ...] = (
-            Describe(id, surface=self.surface, person=person, directory=directory, parent=parent),
+            Describe(id, surface=surface, person=person, directory=directory, parent=parent),
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
+        if key:
+            self._awaited[key] = id
+        return info
+
+    def awaited(self, key: SessionKey) -> SessionInfo | None:
+        """Give the conversation that *key* will be bound to by a turn that has not begun yet."""
+        info = self.newborn(self._awaited.get(key, ""))
+        if info is None:
+            self._awaited.pop(key, None)
         return info
 
     def newborn(self, id: SessionId) -> SessionInfo | None:

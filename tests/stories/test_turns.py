@@ -591,3 +591,13 @@ async def test_one_message_costs_two_commits_and_a_reading_step_one_more(tmp_pat
 async def test_a_failure_class_is_a_value(tmp_path: Path) -> None:
     assert Failure("rate_limit", "slow down").retryable
     assert not Failure("auth", "who?").retryable
+
+
+async def test_two_messages_at_once_to_a_new_place_are_one_conversation(tmp_path: Path) -> None:
+    provider = ScriptedProvider("a", "b")
+    async with open_runtime(tmp_path, provider=provider) as runtime:
+        key = make_key()
+        both = [heard(runtime.session(key).send(text)) for text in ("one", "two")]
+        assert {end(events).reply for events in await asyncio.gather(*both)} == {"a", "b"}
+        (_,) = await runtime.store.sessions()
+    assert [m.text for m in provider.requests[-1].messages] == ["one", "a", "two"]

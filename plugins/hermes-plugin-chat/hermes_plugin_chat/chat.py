@@ -27,7 +27,6 @@ from hermes_plugin_chat.keyboard import Interrupted, Keyboard
 from hermes_plugin_chat.request import Request
 from hermes_plugin_chat.screen import Screen
 from hermes_plugin_chat.show import Show
-from hermes_plugin_chat.slash import Slash, parse
 from hermes_plugin_chat.stopping import stop
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ class Chat:
         request: Request,
         screen: Screen,
         keyboard: Keyboard | None,
-        slash: Slash,
     ) -> None:
         self.runtime = runtime
         self.here = here
@@ -68,7 +66,7 @@ class Chat:
         self.authority = request.authority(can_ask=keyboard is not None)
         self._request = request
         self._keyboard = keyboard
-        self._slash = slash
+        self._slash = runtime.host.slash
         self._doing: asyncio.Task[Any] | None = None
         """The reading or the command under way."""
         self._reading = False
@@ -127,7 +125,7 @@ class Chat:
         if text.strip().lower() in LEAVING:
             self.left = True
             return
-        command = parse(text)
+        command = self._slash.parse(text)
         if command is not None:
             await self._guarded(self._command(*command))
         else:

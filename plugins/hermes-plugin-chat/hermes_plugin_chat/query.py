@@ -12,7 +12,6 @@ from hermes_plugin_chat.oneshot import raise_for
 from hermes_plugin_chat.piped import with_input
 from hermes_plugin_chat.request import Request, at_terminal, check_toolsets, conversation
 from hermes_plugin_chat.screen import Screen
-from hermes_plugin_chat.slash import Slash
 from hermes_plugin_chat.talk import HISTORY
 
 
@@ -27,7 +26,7 @@ async def answer_shown(context: CommandContext, request: Request, prompt: str) -
     here = await conversation(runtime, request)
     file = runtime.host.paths.home / HISTORY
     with Keyboard(file, lambda text: []) if at_terminal() else nullcontext() as keyboard:
-        chat = Chat(runtime, here, request, Screen(), keyboard, Slash(runtime.host))
+        chat = Chat(runtime, here, request, Screen(), keyboard)
         with chat.signals():
             finished = await chat.show(
                 here.send(

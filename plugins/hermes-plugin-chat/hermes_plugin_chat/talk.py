@@ -10,7 +10,6 @@ from hermes_plugin_chat.keyboard import Keyboard
 from hermes_plugin_chat.lines import PipedLines
 from hermes_plugin_chat.request import Request, at_terminal, check_toolsets, conversation
 from hermes_plugin_chat.screen import Screen
-from hermes_plugin_chat.slash import Slash
 
 HISTORY = "history"
 """File in the home."""
@@ -23,9 +22,10 @@ async def talk(context: CommandContext, request: Request) -> None:
     here = await conversation(runtime, request)
     if request.model:
         await here.use_model(request.model)
-    slash = Slash(runtime.host)
     file = runtime.host.paths.home / HISTORY
-    with Keyboard(file, slash.complete) if at_terminal() else nullcontext() as keyboard:
-        chat = Chat(runtime, here, request, Screen(), keyboard, slash)
+    with (
+        Keyboard(file, runtime.host.slash.complete) if at_terminal() else nullcontext() as keyboard
+    ):
+        chat = Chat(runtime, here, request, Screen(), keyboard)
         with chat.signals():
             await chat.run(keyboard or PipedLines())

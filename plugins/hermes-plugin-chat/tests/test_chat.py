@@ -17,7 +17,6 @@ from hermes_plugin_chat.banner import banner
 from hermes_plugin_chat.chat import Chat
 from hermes_plugin_chat.request import Request, conversation
 from hermes_plugin_chat.screen import Screen
-from hermes_plugin_chat.slash import Slash
 
 
 @command(surfaces={"chat"})
@@ -78,7 +77,7 @@ async def talk(runtime: Runtime, *lines: str, **request: Any) -> tuple[Chat, str
     asked = Request("/here", **request)
     out = io.StringIO()
     here = await conversation(runtime, asked)
-    chat = Chat(runtime, here, asked, Screen(out, live=False), None, Slash(runtime.host))
+    chat = Chat(runtime, here, asked, Screen(out, live=False), None)
     await chat.run(Lines(*lines))
     return chat, out.getvalue()
 
