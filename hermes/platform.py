@@ -39,11 +39,19 @@ class Inbound(msgspec.Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     direct: bool = True
     """A private chat, or we were addressed by name."""
+    group: bool = False
+    """Others read this chat too: what is meant for one person is not said there."""
     reply_to: str = ""
     person: PersonId = ""
     """Who we think it is. Set in `receive`, never by a platform or a model."""
     role: Role | None = None
     """What they may do. Set in `receive`; while it is None nobody is let in."""
+    bound: SessionKey | None = None
+    """The key whose binding says which conversation this is, where that is not `key` itself (a
+    person's chats that share one). Answers still go to `key`. Set in `receive`."""
+    fresh: str = ""
+    """Why a new conversation begins with this message, in one line for the person; empty where none
+    does. Set in `receive`."""
     answers: str = ""
     """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0

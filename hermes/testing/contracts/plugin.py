@@ -28,6 +28,7 @@ from hermes.testing.contracts.offers import (
     resolve,
     settings_problems,
     target_problems,
+    unwritten,
 )
 from hermes.testing.pytest_plugin import MakeContext
 
@@ -46,9 +47,9 @@ class PluginContract:
 
     @pytest.fixture
     def settings(self, plugin: Plugin) -> dict[str, Any]:
-        """Give the struct of each section of the plugin."""
+        """Give what each section of the plugin is where nothing is written."""
         offers = offered(plugin.module).get("settings", [])
-        return {offer.name: resolve(offer.target)() for offer in offers}
+        return {offer.name: unwritten(resolve(offer.target)) for offer in offers}
 
     def test_its_metadata_is_whole(self, plugin: Plugin) -> None:
         problems = metadata_problems(plugin)
