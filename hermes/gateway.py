@@ -34,6 +34,7 @@ from hermes.supervisor import Supervised
 from hermes.turn import TurnResult
 
 if TYPE_CHECKING:
+    from hermes.conversation import Conversation
     from hermes.runtime import Runtime
 
 LEASE = "gateway"
@@ -233,13 +234,18 @@ class Gateway:
             return await self._orders.answer(inbound)
         if await self._orders.take(inbound):
             return Admission("command")
-        conversation = self.runtime.session(inbound.key, directory=self._directory())
+        conversation = self.conversation(inbound)
+        if inbound.fresh:
+            conversation = await conversation.new()
+            self.say(inbound.key, inbound.fresh)
         info = await conversation.load()
         self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), await self.busy(inbound))
         return Admission("admitted")
 
-    def _directory(self) -> str:
-        return self.settings.directory or str(Path.home())
+    def conversation(self, inbound: Inbound) -> Conversation:
+        """Give the conversation that a message belongs to."""
+        directory = self.settings.directory or str(Path.home())
+        return self.runtime.session(inbound.bound or inbound.key, directory=directory)
 
     async def busy(self, inbound: Inbound) -> Any:
         """Say what a message does to a busy chat: as set for it (`/busy`), else as configured."""

@@ -143,7 +143,7 @@ class Orders:
         if not allows(inbound.role or "guest", command.role):
             raise UsageError(f"/{name} is for {command.role}s")
         runtime = self._gateway.runtime
-        conversation = runtime.session(inbound.key)
+        conversation = self._gateway.conversation(inbound)
         info = await conversation.load()
         if not command.busy and runtime.mailbox(info.id).running is not None:
             raise UsageError(BUSY)

@@ -17,7 +17,7 @@ from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Admission, Inbound, PlatformLimits
 from hermes.records import Steered, UserSaid
 from hermes.runtime import Runtime
-from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider
+from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider, make_key
 from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.runtime import AllowAll, open_runtime
 from hermes.tools import READ, TOGETHER, ToolCall, ToolResult, tool
@@ -318,3 +318,27 @@ async def test_what_was_left_is_taken_up_at_the_next_start(tmp_path: Path) -> No
     async with serving(tmp_path, again, quick, store=store):
         assert await said(again, 1, 10) == ["after the restart"]
     assert await store.pending("inbox") == []
+
+
+async def test_a_guard_may_begin_a_new_conversation_or_name_a_shared_one(tmp_path: Path) -> None:
+    class Decides(LetIn):
+        async def receive(self, inbound: Inbound, call_next: Next[Inbound, Admission]) -> Admission:
+            if inbound.text == "tomorrow":
+                inbound = msgspec.structs.replace(inbound, fresh="A new day.")
+            if inbound.key.chat == "phone":
+                inbound = msgspec.structs.replace(inbound, bound=make_key("shared"))
+            return await super().receive(inbound, call_next)
+
+    platform, provider = FakePlatform(), ScriptedProvider("a", "b", "c", "d")
+    async with serving(
+        tmp_path, platform, provider, middleware=[AllowAll(), Decides()], busy="queue"
+    ) as (_, runtime):
+        platform.say("today")
+        await said(platform, 1)
+        platform.say("tomorrow")
+        assert set((await said(platform, 3))[1:]) == {"A new day.", "b"}
+        assert [m.text for m in provider.requests[-1].messages] == ["tomorrow"]
+        platform.say("from the phone", chat="phone")
+        assert (await said(platform, 4))[3] == "c"
+        assert platform.sent[3].key.chat == "phone"
+        assert await runtime.store.bound(make_key("shared"))
