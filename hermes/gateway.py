@@ -86,7 +86,7 @@ class Gateway:
         holding = self.spawn(self._hold_lease())
         try:
             await self._recover()
-            await self._start()
+            self._start()
             self.ready.set()
             reach("gateway.ready")
             await self._stopping.wait()
@@ -100,14 +100,23 @@ class Gateway:
         """Stop: no more messages are taken in, running turns get their time to end."""
         self._stopping.set()
 
-    async def _start(self) -> None:
-        for name in self.runtime.host.offers("platforms"):
-            if not self.settings.platforms or name in self.settings.platforms:
-                await self._start_platform(name)
-        for name in self.runtime.host.offers("services"):
-            self._supervise(f"service {name}", lambda name=name: self._serve(name))
+    def _start(self) -> None:
+        for name, offer in self.runtime.host.offers("platforms").items():
+            if self._enabled(offer.plugin):
+                self._start_platform(name)
+        for name, offer in self.runtime.host.offers("services").items():
+            if self._enabled(offer.plugin):
+                self._supervise(f"service {name}", lambda name=name: self._serve(name))
 
-    async def _start_platform(self, name: str) -> None:
+    def _enabled(self, plugin: str) -> bool:
+        """Whether the plugin's section says that it runs (``enabled``)."""
+        try:
+            return bool(getattr(self.runtime.host.context(plugin).settings, "enabled", True))
+        except HermesError as error:
+            self.log.error("left out", plugin=plugin, error=one_line(error))
+            return False
+
+    def _start_platform(self, name: str) -> None:
         try:
             platform: Platform = self.runtime.host.create("platforms", name)
         except HermesError as error:

@@ -33,8 +33,6 @@ class AgentSettings(msgspec.Struct, frozen=True):
 class GatewaySettings(msgspec.Struct, frozen=True):
     """How ``hermes gateway`` serves."""
 
-    platforms: tuple[str, ...] = ()
-    """Which platforms run; empty for every one that is installed and configured."""
     busy: Literal["interrupt", "queue", "steer"] = "interrupt"
     """What a message does to a chat whose turn still runs."""
     drain: float = 30
