@@ -17,6 +17,7 @@ from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Admission, Inbound, PlatformLimits
 from hermes.records import Steered, UserSaid
 from hermes.runtime import Runtime
+from hermes.service import Service
 from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider, make_key
 from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.runtime import AllowAll, open_runtime
@@ -342,3 +343,39 @@ async def test_a_guard_may_begin_a_new_conversation_or_name_a_shared_one(tmp_pat
         assert (await said(platform, 4))[3] == "c"
         assert platform.sent[3].key.chat == "phone"
         assert await runtime.store.bound(make_key("shared"))
+
+
+async def test_a_service_gets_the_runtime_and_one_that_lacks_a_setting_says_so(
+    tmp_path: Path,
+) -> None:
+    served: list[Runtime] = []
+
+    class Works(Service):
+        async def run(self, runtime: Runtime) -> None:
+            served.append(runtime)
+            await asyncio.Event().wait()
+
+    class Lacks(Works):
+        def missing(self) -> str:
+            return "it needs a key"
+
+    async with open_runtime(
+        tmp_path,
+        provider=ScriptedProvider(),
+        offers={"services": {"works": Works(), "lacks": Lacks()}},
+        surface="gateway",
+    ) as runtime:
+        gateway = Gateway(runtime)
+        task = asyncio.ensure_future(gateway.run())
+        await gateway.ready.wait()
+        async with asyncio.timeout(5):
+            while not served:
+                await asyncio.sleep(0.01)
+        states = {name: (part["state"], part["error"]) for name, part in gateway.status().items()}
+        gateway.stop()
+        await task
+    assert served == [runtime]
+    assert states == {
+        "service works": ("running", ""),
+        "service lacks": ("not configured", "it needs a key"),
+    }
