@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -62,7 +61,7 @@ class API:
         self.lanes = Lanes(settings.concurrency)
         self.runs = Runs(self)
         self.began = time.time()
-        self._turns: set[asyncio.Task[None]] = set()
+        self._turns: set[Turn] = set()
 
     def token(self) -> str:
         """Make the random part of an id."""
@@ -100,9 +99,13 @@ class API:
 
     def start(self, turn: Turn) -> None:
         """Let a turn run, as the server's own task."""
-        task = turn.start(self.lanes)
-        self._turns.add(task)
-        task.add_done_callback(self._turns.discard)
+        self._turns.add(turn)
+        turn.start(self.lanes).add_done_callback(lambda _: self._turns.discard(turn))
+
+    def close(self) -> None:
+        """The gateway ends: what has not begun does not begin any more."""
+        for turn in list(self._turns):
+            turn.leave()
 
     def authority(self, person: str, *, can_ask: bool = False) -> Authority:
         """What a request may do. Only who showed a key can be asked: elsewhere every program of

@@ -130,7 +130,6 @@ class Guard:
             413,
             f"The body is larger than {self._body_limit} bytes (api-server.body_limit).",
             code="body_too_large",
-            headers={"connection": "close"},
         )
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > self._body_limit:

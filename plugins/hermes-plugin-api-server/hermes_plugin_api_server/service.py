@@ -27,7 +27,7 @@ class APIServer(Service):
     def __init__(self, context: PluginContext) -> None:
         self._context = context
         self._settings: APIServerSettings = context.settings
-        self._api: API | None = None
+        self.api: API | None = None
         self.address: tuple[str, int] | None = None
         """Where it listens."""
         self.listening = asyncio.Event()
@@ -54,13 +54,11 @@ class APIServer(Service):
             raise HermesError(missing)
         settings, key, log = self._settings, self._key(), self._context.log
         listener = _listen(settings.host, settings.port)
-        if self._api is None:
-            self._api = API(
-                runtime, settings, state=self._context.state, log=log, has_key=bool(key)
-            )
-            await self._api.runs.recover()
+        if self.api is None:
+            self.api = API(runtime, settings, state=self._context.state, log=log, has_key=bool(key))
+            await self.api.runs.recover()
         guard = Guard(
-            self._api.application(),
+            self.api.application(),
             key=key,
             listens_on=settings.host,
             hosts=settings.hosts,
@@ -68,7 +66,7 @@ class APIServer(Service):
             body_limit=settings.body_limit,
             log=log,
         )
-        kernel: Any = self._context.config.section("hermes")
+        kernel: Any = runtime.host.config.section("hermes")
         server = _server(guard, grace=kernel.gateway.drain)
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         self.address = listener.getsockname()[:2]
@@ -76,10 +74,13 @@ class APIServer(Service):
         log.info("listening", address=f"http://{settings.host}:{self.address[1]}")
         try:
             await asyncio.shield(serving)
-        finally:
-            self.listening.clear()
+        except asyncio.CancelledError:
             server.should_exit = True
             await asyncio.wait((serving,))
+            self.api.close()
+            raise
+        finally:
+            self.listening.clear()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -110,6 +110,10 @@ class Turn:
     def stop(self) -> None:
         """End it: one that waits never begins, one that runs is cancelled and keeps what it did."""
         self._stop.set()
+        self.leave()
+
+    def leave(self) -> None:
+        """The server ends: one that waits never begins here."""
         if not self.began and self._task is not None:
             self._task.cancel()
 
