@@ -259,7 +259,8 @@ class Gateway:
             conversation = await conversation.new()
             self.say(inbound.key, inbound.fresh)
         info = await conversation.load()
-        self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), await self.busy(inbound))
+        busy = await self.busy(inbound)
+        self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), busy)
         return Admission("admitted")
 
     def conversation(self, inbound: Inbound) -> Conversation:

@@ -11,11 +11,13 @@ of your own (``docs/embedding.md``).
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from hermes.agent import Agent
 from hermes.chain import Link
@@ -45,6 +47,8 @@ from hermes.turns import Turns
 
 CACHE = 64_000_000
 """Characters of transcripts kept in memory; what is over is folded again when needed."""
+EXPECTED = 10_000
+"""Keys of conversations that have just begun, or are about to, that are remembered."""
 CHOSEN = "hermes/model"
 """State of a conversation: the model a person chose for it."""
 
@@ -66,8 +70,10 @@ class Runtime:
         self.prompts = Prompts(host, self.log)
         self._turns = Turns(self)
         self._agents: dict[SessionId, Agent] = {}
-        self._mailboxes: dict[SessionId, Mailbox] = {}
-        self._awaited: dict[SessionKey, SessionId] = {}
+        self._mailboxes: WeakValueDictionary[SessionId, Mailbox] = WeakValueDictionary()
+        """Each lives as long as it works, or somebody is about to put something in."""
+        self._expected: OrderedDict[SessionKey, SessionId] = OrderedDict()
+        self._untrimmed = 0
         self._observers: list[tuple[Listener, asyncio.Task[None]]] = []
 
     @classmethod
@@ -115,7 +121,7 @@ class Runtime:
         self._start_observers()
 
     async def _close(self) -> None:
-        await asyncio.gather(*(mailbox.close() for mailbox in self._mailboxes.values()))
+        await asyncio.gather(*(mailbox.close() for mailbox in list(self._mailboxes.values())))
         await self._turns.close()
         for listener, task in self._observers:
             listener.close()
@@ -228,11 +234,16 @@ class Runtime:
         return agent
 
     def _trim(self) -> None:
+        self._untrimmed += 1
+        if self._untrimmed * 16 < len(self._agents):  # adding up all of them takes its time
+            return
+        self._untrimmed = 0
         size = sum(agent.transcript.fold.size for agent in self._agents.values())
         for id in list(self._agents)[:-1]:
             if size <= CACHE:
                 return
-            if self._mailboxes.get(id) and self._mailboxes[id].running:
+            mailbox = self._mailboxes.get(id)
+            if mailbox is not None and mailbox.running:
                 continue
             size -= self._agents[id].transcript.fold.size
             self.evict(id, "memory")
@@ -344,15 +355,18 @@ class Runtime:
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
         if key:
-            self._awaited[key] = id
+            self._expected[key] = id
+            self._expected.move_to_end(key)
+            while len(self._expected) > EXPECTED:
+                self._expected.popitem(last=False)
         return info
 
-    def awaited(self, key: SessionKey) -> SessionInfo | None:
-        """Give the conversation that *key* will be bound to by a turn that has not begun yet."""
-        info = self.newborn(self._awaited.get(key, ""))
-        if info is None:
-            self._awaited.pop(key, None)
-        return info
+    def expected(self, key: SessionKey) -> SessionId:
+        """Give the conversation that *key* was given last by this process, begun or not yet.
+
+        Who read the binding just before it was committed finds it here. Empty where none was.
+        """
+        return self._expected.get(key, "")
 
     def newborn(self, id: SessionId) -> SessionInfo | None:
         """Describe a conversation of this process that has had no turn yet."""
