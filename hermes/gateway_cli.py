@@ -47,6 +47,7 @@ async def run(context: CommandContext) -> None:
 async def _serve(context: CommandContext) -> None:
     runtime = await context.runtime()
     runtime.surface = "gateway"
+    context.host.logs.on_screen = "warning"  # a person, or gateway.log, is at the other end
     served = Gateway(runtime)
     again = asyncio.Event()
     loop = asyncio.get_running_loop()

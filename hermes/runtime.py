@@ -11,10 +11,12 @@ of your own (``docs/embedding.md``).
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -47,6 +49,10 @@ from hermes.turns import Turns
 
 CACHE = 64_000_000
 """Characters of transcripts kept in memory; what is over is folded again when needed."""
+IDLE = 60.0
+"""Seconds after which a transcript that nobody used is dropped."""
+STEPS = 8
+"""How many are looked at for that with each turn."""
 EXPECTED = 10_000
 """Keys of conversations that have just begun, or are about to, that are remembered."""
 CHOSEN = "hermes/model"
@@ -229,11 +235,21 @@ class Runtime:
         if agent.transcript.fold.opened and not agent.toolbox.tools and agent.transcript.fold.tools:
             tools = await self.tools.gather()
             agent.toolbox = self.toolbox(agent.transcript, info, tools)
+        agent.used = time.monotonic()
         self._agents[info.id] = agent  # most recently used is last
         self._trim()
         return agent
 
     def _trim(self) -> None:
+        """Drop what nobody used for a while, and the least used of what is too much."""
+        at = time.monotonic()
+        for id, agent in list(islice(self._agents.items(), STEPS)):  # least recently used is first
+            if at - agent.used < IDLE:
+                break
+            if self._works(id):
+                agent.used, self._agents[id] = at, self._agents.pop(id)
+            else:
+                self.evict(id, "idle")
         self._untrimmed += 1
         if self._untrimmed * 16 < len(self._agents):  # adding up all of them takes its time
             return
@@ -242,11 +258,14 @@ class Runtime:
         for id in list(self._agents)[:-1]:
             if size <= CACHE:
                 return
-            mailbox = self._mailboxes.get(id)
-            if mailbox is not None and mailbox.running:
+            if self._works(id):
                 continue
             size -= self._agents[id].transcript.fold.size
             self.evict(id, "memory")
+
+    def _works(self, id: SessionId) -> bool:
+        mailbox = self._mailboxes.get(id)
+        return mailbox is not None and mailbox.running is not None
 
     def evict(self, id: SessionId, reason: str) -> None:
         """Drop an agent: its route and transcript; no connection goes with it (§5.6, §6.1)."""
