@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 
@@ -40,10 +41,13 @@ def boot_id() -> str:
 
 def new_owner(surface: str) -> str:
     """Make the name of a lease's holder: surface, host, process and a part of its own."""
-    pid = os.getpid()
-    return "|".join(
-        (surface, os.uname().nodename, boot_id(), str(pid), process_started(pid), new_id())
-    )
+    return f"{surface}|{_process(os.getpid())}|{new_id()}"
+
+
+@functools.cache
+def _process(pid: int) -> str:
+    """Say which process this is; by its id, for a fork is another."""
+    return "|".join((os.uname().nodename, boot_id(), str(pid), process_started(pid)))
 
 
 def is_dead(owner: str) -> bool:

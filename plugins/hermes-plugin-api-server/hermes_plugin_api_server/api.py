@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hermes import Authority, Log, State
+from hermes import Authority, Log, State, one_line
 from hermes_plugin_api_server.chat import complete
 from hermes_plugin_api_server.errors import APIError, json_response
 from hermes_plugin_api_server.places import SURFACE, Place, Places, Who
@@ -24,14 +25,14 @@ from hermes_plugin_api_server.responses import (
     delete_response,
     get_response,
 )
-from hermes_plugin_api_server.runs import (
-    Runs,
+from hermes_plugin_api_server.run_routes import (
     answer_run,
     create_run,
     get_run,
     run_events,
     stop_run,
 )
+from hermes_plugin_api_server.runs import Runs
 from hermes_plugin_api_server.settings import APIServerSettings
 from hermes_plugin_api_server.turns import Lanes, Turn
 
@@ -82,25 +83,29 @@ class API:
         prompt: Prompt,
         *,
         model: str = "",
-        can_ask: bool = False,
-        sender: str = "",
     ) -> Turn:
-        """Start the turn of a request."""
+        """Start the turn of a request whose client waits for it."""
         turn = Turn(
             place.conversation,
             self.places.text(place, prompt),
-            authority=self.authority(who.person, can_ask=can_ask),
+            authority=self.authority(who.person),
             images=prompt.images,
             model=self.chosen(model),
-            sender=sender,
+            begins=partial(self.places.tell, place, prompt),
         )
         self.start(turn)
         return turn
 
     def start(self, turn: Turn) -> None:
         """Let a turn run, as the server's own task."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._turns.discard(turn)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                self.log.error("turn failed", error=one_line(error))
+
         self._turns.add(turn)
-        turn.start(self.lanes).add_done_callback(lambda _: self._turns.discard(turn))
+        turn.start(self.lanes).add_done_callback(done)
 
     def close(self) -> None:
         """The gateway ends: what has not begun does not begin any more."""
@@ -136,7 +141,7 @@ class API:
                 route("/v1/runs/{id}/approval", "POST", answer_run),
                 route("/v1/runs/{id}/stop", "POST", stop_run),
             ],
-            exception_handlers={APIError: _refuse, HTTPException: _no_route},
+            exception_handlers={APIError: _refuse, HTTPException: _no_route, Exception: _fail},
         )
 
 
@@ -184,3 +189,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
     refused = APIError(error.status_code, said, code="unknown_url")
     refused.headers.update(error.headers or {})
     return refused.response()
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    """Answer for a bug; the guard logs it."""
+    return APIError(500, "The request failed; the log says why.", code="internal").response()

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -78,11 +79,10 @@ class Guard:
         except APIError as error:
             if not began:
                 await error.response()(scope, receive, sending)
+        except ClientDisconnect:
+            pass  # in the middle of its own request
         except Exception as error:  # noqa: BLE001  (isolation: one request's failure stays its own)
             self._log.error("request failed", path=scope["path"], error=one_line(error))
-            if not began:
-                failure = APIError(500, "The request failed; the log says why.", code="internal")
-                await failure.response()(scope, receive, sending)
 
     def _admit(self, scope: Scope, headers: Headers) -> Response | None:
         """Let the request in, or answer it here. Raises `APIError`."""

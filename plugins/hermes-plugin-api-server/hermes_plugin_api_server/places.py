@@ -123,14 +123,18 @@ class Places:
 
         Clients repeat their instructions with every request; they go in when they are new.
         """
+        told = self._told.get(place.conversation.info.id, "")
+        return labelled(
+            prompt, with_history=place.new, with_instructions=prompt.instructions != told
+        )
+
+    def tell(self, place: Place, prompt: Prompt) -> None:
+        """Remember that the conversation has the instructions: the turn that brings them begins."""
         id = place.conversation.info.id
         told = self._told.pop(id, "")
         self._told[id] = prompt.instructions or told
         while len(self._told) > KNOWN:
             self._told.popitem(last=False)
-        return labelled(
-            prompt, with_history=place.new, with_instructions=prompt.instructions != told
-        )
 
 
 def mine(info: SessionInfo, person: str) -> bool:

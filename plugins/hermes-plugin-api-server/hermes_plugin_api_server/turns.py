@@ -8,7 +8,7 @@ does not hang on the connection of whoever asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -79,6 +79,7 @@ class Turn:
         model: str = "",
         sender: str = "",
         resume: bool = False,
+        begins: Callable[[], None] | None = None,
     ) -> None:
         self.conversation = conversation
         self.text = text
@@ -88,6 +89,7 @@ class Turn:
         self.sender = sender
         self.resume = resume
         """The message is in the journal already; go on with its turn."""
+        self._begins = begins
         self.finished: TurnFinished | None = None
         self.questions: dict[str, Asked] = {}
         """What somebody is asked and has not answered."""
@@ -105,6 +107,7 @@ class Turn:
     def start(self, lanes: Lanes) -> asyncio.Task[None]:
         """Begin, now or when it is its turn. The task ends with `finished` set."""
         self._task = asyncio.ensure_future(self._run(lanes))
+        self._task.add_done_callback(self._close)
         return self._task
 
     def stop(self) -> None:
@@ -146,20 +149,24 @@ class Turn:
         try:
             async with lanes.turn(self.conversation.info.id):
                 await self._go()
-        except asyncio.CancelledError:
-            if not self.stopped:
-                raise
         except HermesError as error:
             self._hear(_failed(one_line(error)))
-        finally:
-            if self.stopped and self.finished is None:
-                self._hear(TurnFinished("cancelled", "Stopped."))
-            elif self.finished is None:
-                self.cut = True
-                self._hear(_failed("The server stopped before the answer came."))
+        except Exception as error:
+            self._hear(_failed(one_line(error)))
+            raise
+
+    def _close(self, task: asyncio.Task[None]) -> None:
+        """Give it an end where it has none: it was stopped while it waited, or the server ends."""
+        if self.finished is None and self.stopped:
+            self._hear(TurnFinished("cancelled", "Stopped."))
+        elif self.finished is None:
+            self.cut = True
+            self._hear(_failed("The server stopped before the answer came."))
 
     async def _go(self) -> None:
         self.began = True
+        if self._begins is not None:
+            self._begins()
         if self.resume:
             events = self.conversation.resume(authority=self.authority, stop=self._stop)
         else:

@@ -200,5 +200,6 @@ async def test_a_bug_in_a_route_is_an_error_of_one_request(
         monkeypatch.undo()
         whole = await api.http.post("/v1/chat/completions", json=CHAT)
     assert (broken.status_code, whole.status_code) == (500, 200)
+    assert broken.json()["error"]["code"] == "internal"
     assert "ZeroDivisionError" in str(api.context.log.entries)
     assert "ZeroDivisionError" not in broken.text
