@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 STATUS = "gateway.json"
 RESTART = 75
 """Exit status that asks a supervisor to start it again (EX_TEMPFAIL)."""
+HEARTBEAT = 15.0
+"""Seconds between two writings of a status that does not change."""
 DEGRADED = 90.0
 """Seconds without a sign of life after which a platform is said to be degraded."""
 
@@ -146,19 +148,23 @@ async def status(context: CommandContext, as_json: bool, deep: bool) -> None:
 async def _write_status(host: Host, served: Gateway) -> None:
     """Keep the status file true: each second while something changes, and as a heartbeat."""
     await served.ready.wait()
-    begun = time.time()
+    begun, written, before = time.time(), 0.0, None
     while True:
         parts = served.status()
         for part in parts.values():
             quiet = time.time() - (part["heard"] or time.time())
             if part["state"] == "running" and quiet > DEGRADED:
                 part["state"], part["error"] = "degraded", f"nothing heard for {int(quiet)} s"
-        pid = os.getpid()
+        states = {name: (part["state"], part["error"]) for name, part in parts.items()}
+        if states == before and time.time() - written < HEARTBEAT:
+            await asyncio.sleep(1)
+            continue
+        before, written, pid = states, time.time(), os.getpid()
         found = {
             "pid": pid,
             "process": process_started(pid),
             "started": begun,
-            "beat": time.time(),
+            "beat": written,
             "parts": parts,
         }
         replace(_status_file(host), json.dumps(found), mode=0o600)

@@ -53,7 +53,7 @@ class Letter:
 class Mailbox:
     """What waits for one conversation, and the task that works through it."""
 
-    def __init__(self, run: Callable[[Letter], Awaitable[None]]) -> None:
+    def __init__(self, run: Callable[[Letter, Mailbox], Awaitable[None]]) -> None:
         self._run = run
         self._waiting: deque[Letter] = deque()
         self._running: Letter | None = None
@@ -65,6 +65,11 @@ class Mailbox:
     def running(self) -> Letter | None:
         """The letter whose turn runs now."""
         return self._running
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        return self._worker is not None and not self._worker.done()
 
     @property
     def waiting(self) -> int:
@@ -108,7 +113,7 @@ class Mailbox:
         while self._waiting:
             letter = self._running = self._waiting.popleft()
             try:
-                await self._run(letter)
+                await self._run(letter, self)
             finally:
                 self._running = None
                 for listener in letter.listeners:

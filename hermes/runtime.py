@@ -24,7 +24,7 @@ from hermes.conversation import Conversation
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
 from hermes.identity import new_id, now
-from hermes.mailbox import Letter, Mailbox
+from hermes.mailbox import Mailbox
 from hermes.memory import Memory
 from hermes.models import ModelCalls
 from hermes.opening import Prompts, Tools
@@ -45,6 +45,8 @@ from hermes.turns import Turns
 
 CACHE = 64_000_000
 """Characters of transcripts kept in memory; what is over is folded again when needed."""
+MAILBOXES = 1000
+"""Mailboxes kept; past it the empty ones go."""
 CHOSEN = "hermes/model"
 """State of a conversation: the model a person chose for it."""
 
@@ -198,11 +200,9 @@ class Runtime:
         """Give the mailbox of a conversation."""
         mailbox = self._mailboxes.get(id)
         if mailbox is None:
-
-            async def run(letter: Letter) -> None:
-                await self._turns.run(id, letter, self._mailboxes[id])
-
-            mailbox = self._mailboxes[id] = Mailbox(run)
+            if len(self._mailboxes) >= MAILBOXES:
+                self._mailboxes = {i: m for i, m in self._mailboxes.items() if m.busy}
+            mailbox = self._mailboxes[id] = Mailbox(partial(self._turns.run, id))
         return mailbox
 
     async def idle(self) -> None:
