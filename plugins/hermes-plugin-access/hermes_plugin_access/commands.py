@@ -131,12 +131,12 @@ async def show(context: CommandContext) -> None:
 
 def kept_pairing(context: CommandContext) -> Pairing:
     """Give the pairing of this home: a file, so that no runtime need be opened."""
-    return Pairing(context.host.context("access").paths.data)
+    return Pairing(context.host.context("access").paths.data, time.time)
 
 
 def kept_persons(context: CommandContext) -> Persons:
     """Give whose accounts are whose in this home."""
-    return Persons(context.host.context("access").paths.data)
+    return Persons(context.host.context("access").paths.data, time.time)
 
 
 def called(person: str) -> str:

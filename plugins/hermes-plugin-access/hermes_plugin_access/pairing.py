@@ -110,7 +110,10 @@ class Pairing:
             return True
         now = self._clock()
         asked = door.asked.get(user)
-        return now >= door.locked_until and not (asked and asked.answered > now - QUIET)
+        if asked is None:
+            recent = sum(one.answered > now - HOUR for one in door.asked.values())
+            return now >= door.locked_until and recent < ASKED
+        return now >= door.locked_until and asked.answered <= now - QUIET
 
     def request(self, platform: str, user: str, name: str) -> str:
         """Give what a stranger is answered: a code, a word, or nothing."""
