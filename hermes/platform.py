@@ -49,9 +49,11 @@ class Inbound(msgspec.Struct, frozen=True):
     bound: SessionKey | None = None
     """The key whose binding says which conversation this is, where that is not `key` itself (a
     person's chats that share one). Answers still go to `key`. Set in `receive`."""
-    fresh: str = ""
-    """Why a new conversation begins with this message, in one line for the person; empty where none
-    does. Set in `receive`."""
+    fresh: bool = False
+    """A new conversation begins with this message (a reset policy). Set in `receive`; commands are
+    given in the old one."""
+    notice: str = ""
+    """Shown to the sender before the answer, where the message is admitted. Set in `receive`."""
     answers: str = ""
     """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0
