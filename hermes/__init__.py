@@ -21,6 +21,7 @@ _MODULES = {
     " TurnFinished UsageReported",
     "resource": "Resource",
     "settings": "Secret",
+    "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
     "context": "Children ConfigView Log Paths PluginContext Secrets State",
     "platform": "Admission Attachment Inbound Inbox Outgoing Part Platform PlatformLimits Receipt",
@@ -156,6 +157,7 @@ if TYPE_CHECKING:
         searchable as searchable,
     )
     from hermes.resource import Resource as Resource
+    from hermes.sensitive import looks_secret as looks_secret
     from hermes.service import (
         Check as Check,
         Finding as Finding,

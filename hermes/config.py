@@ -217,7 +217,8 @@ class Config(ConfigView):
         if self._state is None:
             self._state = self._read_file()
             for problem in self._state.problems:
-                if self.report is not None and problem not in self._reported:
+                raised = problem.text == self._state.unusable  # and so said by whoever catches it
+                if self.report is not None and problem not in self._reported and not raised:
                     self.report(problem)
                 self._reported.add(problem)
         return self._state
