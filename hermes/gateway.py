@@ -246,7 +246,8 @@ class Gateway:
         conversation = self.conversation(inbound)
         if inbound.fresh:
             conversation = await conversation.new()
-            self.say(inbound.key, inbound.fresh)
+        if inbound.notice:
+            self.say(inbound.key, inbound.notice)
         info = await conversation.load()
         self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), await self.busy(inbound))
         return Admission("admitted")
@@ -267,7 +268,7 @@ class Gateway:
         parcel: list[Parcel] = []
 
         def ending(result: TurnResult) -> tuple[Change, ...]:
-            text = result.reply if result.status == "ok" else f"⚠️ {result.reply}"
+            text = result.reply if result.status != "failed" else f"⚠️ {result.reply}"
             if result.status == "cancelled" or not result.reply:
                 return (settled(inbound, "answered"),)  # whoever cancelled has said so
             outgoing = Outgoing(inbound.key, text, reply_to=inbound.id)

@@ -17,11 +17,13 @@ from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Admission, Inbound, PlatformLimits
 from hermes.records import Steered, UserSaid
 from hermes.runtime import Runtime
-from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider, make_key
+from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider, make_context, make_key
 from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.runtime import AllowAll, open_runtime
-from hermes.tools import READ, TOGETHER, ToolCall, ToolResult, tool
+from hermes.tools import READ, TOGETHER, ToolCall, ToolResult, Toolset, tool
 from hermes.turn import Question
+from hermes_plugin_commands.places import reset
+from hermes_plugin_failure_tracking.tracking import BLOCKED, FailureTracking
 
 
 class LetIn(Middleware):
@@ -51,6 +53,7 @@ async def serving(
     *,
     middleware: list[Middleware] | None = None,
     store: MemoryStore | None = None,
+    offers: dict[str, dict[str, Any]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[Gateway, Runtime]]:
     links = [AllowAll(), LetIn()] if middleware is None else middleware
@@ -61,7 +64,7 @@ async def serving(
         tools=[wait],
         middleware=links,
         settings={"gateway": settings},
-        offers={"platforms": {"fake": platform}},
+        offers={"platforms": {"fake": platform}, **(offers or {})},
         surface="gateway",
     ) as runtime:
         gateway = Gateway(runtime)
@@ -324,7 +327,7 @@ async def test_a_guard_may_begin_a_new_conversation_or_name_a_shared_one(tmp_pat
     class Decides(LetIn):
         async def receive(self, inbound: Inbound, call_next: Next[Inbound, Admission]) -> Admission:
             if inbound.text == "tomorrow":
-                inbound = msgspec.structs.replace(inbound, fresh="A new day.")
+                inbound = msgspec.structs.replace(inbound, fresh=True, notice="A new day.")
             if inbound.key.chat == "phone":
                 inbound = msgspec.structs.replace(inbound, bound=make_key("shared"))
             return await super().receive(inbound, call_next)
@@ -342,3 +345,47 @@ async def test_a_guard_may_begin_a_new_conversation_or_name_a_shared_one(tmp_pat
         assert (await said(platform, 4))[3] == "c"
         assert platform.sent[3].key.chat == "phone"
         assert await runtime.store.bound(make_key("shared"))
+
+
+async def test_a_model_id_that_is_always_refused_costs_nothing_after_three_times(
+    tmp_path: Path,
+) -> None:
+    """The failure storm: 91 % of a core for hours in the system before us (architecture §6.1)."""
+    opened: list[str] = []
+
+    class Connected(Toolset):
+        async def open(self) -> None:
+            opened.append("server started")
+
+        async def tools(self) -> tuple[Any, ...]:
+            return (wait,)
+
+    def refuses(request: Any) -> Any:
+        if "well" in request.spec.messages[-1].text:
+            return "Fine."
+        return Fail("bad_request", "no such model: x")
+
+    platform, provider = FakePlatform(), ScriptedProvider(*[refuses] * 200)
+    links = [AllowAll(), LetIn(), FailureTracking(make_context(home=tmp_path))]
+    async with serving(
+        tmp_path,
+        platform,
+        provider,
+        middleware=links,
+        busy="queue",
+        offers={"tools": {"server": Connected()}, "commands": {"reset": reset}},
+    ):
+        for n in range(100):
+            platform.say(f"message {n}")
+        sent = await said(platform, 100, 30)
+        assert sent[:3] == ["⚠️ no such model: x"] * 3
+        assert set(sent[3:]) == {BLOCKED.format(count=3)}
+        assert len(provider.requests) == 3
+        assert opened == ["server started"]
+        platform.say("all is well", chat="other")
+        assert (await said(platform, 101))[100] == "Fine."
+        platform.say("/reset")
+        await said(platform, 102)
+        platform.say("is it well now?")
+        assert (await said(platform, 103))[102] == "Fine."
+        assert opened == ["server started"]
