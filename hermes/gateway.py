@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -22,7 +22,7 @@ from hermes.following import Following
 from hermes.identity import is_dead, new_id, new_owner, now, where
 from hermes.inbox import DurableInbox, Entry, entry_key, settled, taken, waiting
 from hermes.killpoint import reach
-from hermes.mailbox import Letter
+from hermes.mailbox import Busy, Letter
 from hermes.middleware import Next
 from hermes.orders import Orders
 from hermes.platform import Admission, Inbound, Outgoing, Platform
@@ -69,7 +69,7 @@ class Gateway:
             ambiguous=self.settings.ambiguous,
         )
         self._receive: Next[Inbound, Admission] = compose("receive", runtime.links, self._admit)
-        self._orders = Orders(self)
+        self.orders = Orders(self)
         self.ready = asyncio.Event()
         """It serves."""
         self._stopping = asyncio.Event()
@@ -142,7 +142,7 @@ class Gateway:
 
     async def _show_menu(self, platform: Platform) -> None:
         try:
-            await asyncio.wait_for(platform.menu(self._orders.menu()), 30)
+            await asyncio.wait_for(platform.menu(self.orders.menu()), 30)
         except Exception as error:  # noqa: BLE001  (isolation: only for show)
             self.log.debug("menu not shown", error=one_line(error))
 
@@ -240,27 +240,33 @@ class Gateway:
         if inbound.role is None:
             return Admission("refused", CLOSED)
         if inbound.answers:
-            return await self._orders.answer(inbound)
-        if await self._orders.take(inbound):
+            return await self.orders.answer(inbound)
+        if await self.orders.take(inbound):
             return Admission("command")
         conversation = self.conversation(inbound)
         if inbound.fresh:
             conversation = await conversation.new()
         if inbound.notice:
             self.say(inbound.key, inbound.notice)
-        info = await conversation.load()
-        self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), await self.busy(inbound))
+        await self.post(inbound, await self.busy(inbound), conversation)
         return Admission("admitted")
+
+    async def post(
+        self, inbound: Inbound, busy: Busy, conversation: Conversation | None = None
+    ) -> None:
+        """Put a message into its conversation's mailbox."""
+        info = await (conversation or self.conversation(inbound)).load()
+        self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), busy)
 
     def conversation(self, inbound: Inbound) -> Conversation:
         """Give the conversation that a message belongs to."""
         directory = self.settings.directory or str(Path.home())
         return self.runtime.session(inbound.bound or inbound.key, directory=directory)
 
-    async def busy(self, inbound: Inbound) -> Any:
+    async def busy(self, inbound: Inbound) -> Busy:
         """Say what a message does to a busy chat: as set for it (`/busy`), else as configured."""
         chosen = await self.runtime.store.state("process", "", f"hermes/busy/{inbound.key}")
-        return chosen.decode() if chosen else self.settings.busy
+        return cast(Busy, chosen.decode() if chosen else self.settings.busy)
 
     def letter(self, inbound: Inbound, session: str, *, resume: bool = False) -> Letter:
         """Make the letter of a message: what it commits when taken and when ended."""
@@ -339,7 +345,7 @@ class Gateway:
         """Put a turn's question into the chat: buttons where there are some, words everywhere."""
         how = " · ".join(f"/{'approve' if c != 'deny' else 'deny'} {c}" for c in asked.choices)
         text = f"{asked.text}\n\n{how}" if how and asked.purpose == "approval" else asked.text
-        self._orders.open_question(inbound, asked)
+        self.orders.open_question(inbound, asked)
         self.say(inbound.key, text, question=asked.id, choices=asked.choices)
 
     def spawn(self, work: Any) -> asyncio.Task[None]:

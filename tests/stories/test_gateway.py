@@ -22,7 +22,9 @@ from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.runtime import AllowAll, open_runtime
 from hermes.tools import READ, TOGETHER, ToolCall, ToolResult, Toolset, tool
 from hermes.turn import Question
+from hermes_plugin_commands.messenger import approve, busy, deny, platforms, queue, steer
 from hermes_plugin_commands.places import reset
+from hermes_plugin_commands.turns import stop
 from hermes_plugin_failure_tracking.tracking import BLOCKED, FailureTracking
 
 
@@ -35,7 +37,14 @@ class LetIn(Middleware):
         if inbound.sender.id == "stranger":
             return Admission("refused", "Who are you?")
         person = f"p{inbound.sender.id}"
-        return await call_next(msgspec.structs.replace(inbound, role="owner", person=person))
+        return await call_next(msgspec.structs.replace(inbound, role="user", person=person))
+
+
+COMMANDS = {
+    "commands": {
+        each.name: each for each in (approve, deny, queue, steer, busy, platforms, reset, stop)
+    }
+}
 
 
 @tool(effect=READ, needs=set(), lane=TOGETHER)
@@ -247,21 +256,27 @@ class AsksOnce(Middleware):
 async def test_a_question_is_put_with_buttons_and_answered_by_word_or_press(tmp_path: Path) -> None:
     short = Say(calls=(Call("wait", '{"seconds":0}'),))
     platform, provider = FakePlatform(), ScriptedProvider(short, "done", short, "done again")
-    async with serving(tmp_path, platform, provider, middleware=[LetIn(), AsksOnce()]):
+    async with serving(
+        tmp_path, platform, provider, middleware=[LetIn(), AsksOnce()], offers=COMMANDS
+    ):
         platform.say("go")
         await said(platform, 1)
         question = platform.sent[0]
         assert question.choices == ("once", "deny")
         assert "/approve" in question.text
+        platform.say("/approve always")
+        assert (await said(platform, 2))[1] == "Answer with one of: once, deny"
+        platform.say("/approve", sender="2")
+        assert (await said(platform, 3))[2] == "That question is not for you."
         platform.say("/approve")
-        assert (await said(platform, 2))[1] == "done"
+        assert set((await said(platform, 5))[3:]) == {"Allowed: once.", "done"}
         platform.say("go on")
-        await said(platform, 3)
+        await said(platform, 6)
         pressed = platform.say("deny")
-        platform._updates[-1] = msgspec.structs.replace(pressed, answers=platform.sent[2].question)
-        assert (await said(platform, 4))[3] == "done again"
+        platform._updates[-1] = msgspec.structs.replace(pressed, answers=platform.sent[5].question)
+        assert (await said(platform, 7))[6] == "done again"
         platform.say("/approve")
-        assert (await said(platform, 5))[4] == "Nothing waits for an answer."
+        assert (await said(platform, 8))[7] == "Nothing waits for an answer."
     outputs = provider.requests[-1].messages[-1].parts
     assert "denied" in outputs[0].text  # type: ignore[union-attr]
 
@@ -373,7 +388,7 @@ async def test_a_model_id_that_is_always_refused_costs_nothing_after_three_times
         provider,
         middleware=links,
         busy="queue",
-        offers={"tools": {"server": Connected()}, "commands": {"reset": reset}},
+        offers={"tools": {"server": Connected()}, **COMMANDS},
     ):
         for n in range(100):
             platform.say(f"message {n}")
@@ -389,3 +404,27 @@ async def test_a_model_id_that_is_always_refused_costs_nothing_after_three_times
         platform.say("is it well now?")
         assert (await said(platform, 103))[102] == "Fine."
         assert opened == ["server started"]
+
+
+async def test_commands_of_a_chat_queue_steer_stop_and_tell(tmp_path: Path) -> None:
+    slow = Say(calls=(Call("wait", '{"seconds":600}'),))
+    short = Say(calls=(Call("wait", '{"seconds":0.2}'),))
+    platform = FakePlatform()
+    provider = ScriptedProvider(slow, short, "steered", "queued")
+    async with serving(tmp_path, platform, provider, offers=COMMANDS) as (_, runtime):
+        platform.say("go")
+        await provider.asked(1)
+        platform.say("/stop")
+        assert "stop" in (await said(platform, 1))[0].lower()
+        platform.say("go again")
+        await provider.asked(2)
+        platform.say("/queue and then this")
+        platform.say("/steer mind this")
+        assert (await said(platform, 3))[1:] == ["steered", "queued"]
+        assert provider.requests[2].messages[-1].text == "mind this"
+        assert provider.requests[3].messages[-1].text == "and then this"
+        platform.say("/busy queue")
+        assert "waits" in (await said(platform, 4))[3]
+        platform.say("/platforms")
+        assert "running" in (await said(platform, 5))[4]
+        assert await runtime.store.pending("inbox") == []
