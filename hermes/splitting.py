@@ -24,6 +24,9 @@ _FENCE = re.compile(r"^([ \t]*(?:> ?)*[ \t]*)(`{3,}|~{3,})([^\n]*)$", re.MULTILI
 _JOINERS = {0x200D, *range(0xFE00, 0xFE10), *range(0x1F3FB, 0x1F400), *range(0xE0020, 0xE0080)}
 """Zero-width joiner, variation selectors, skin tones, tags: they belong to the one before."""
 
+_FLAGS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+"""The letters that flags are made of, two each."""
+
 
 def measure(text: str, unit: Unit) -> int:
     """Give the length of *text* in *unit*."""
@@ -121,12 +124,12 @@ def _boundary(text: str, lowest: int, end: int, whole: Sequence[Range]) -> int:
 def _character(text: str, start: int, end: int) -> int:
     """Move *end* back to where no character as people see it is cut, if that is near."""
     for place in range(end, max(start, end - 32), -1):
-        if not _joined(text, place):
+        if not _joined(text, start, place):
             return place
     return end
 
 
-def _joined(text: str, place: int) -> bool:
+def _joined(text: str, start: int, place: int) -> bool:
     """Whether what stands before *place* and after it is one character to the eye."""
     if place >= len(text):
         return False
@@ -135,12 +138,11 @@ def _joined(text: str, place: int) -> bool:
         return before == 0x0D and after == 0x0A
     if after in _JOINERS or before == 0x200D or unicodedata.category(text[place])[0] == "M":
         return True
-    if not (0x1F1E6 <= before <= 0x1F1FF and 0x1F1E6 <= after <= 0x1F1FF):
+    if text[place - 1] not in _FLAGS or text[place] not in _FLAGS:
         return False
-    flags = len(text[max(0, place - 64) : place]) - len(
-        text[max(0, place - 64) : place].rstrip("".join(map(chr, range(0x1F1E6, 0x1F200))))
-    )
-    return flags % 2 == 1  # a flag is two of these letters
+    whole = text[start:place]
+    flags = len(whole) - len(whole.rstrip(_FLAGS))
+    return flags % 2 == 1
 
 
 # -- code blocks ------------------------------------------------------------------------------

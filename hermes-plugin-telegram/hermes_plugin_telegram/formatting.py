@@ -7,7 +7,8 @@ make Telegram refuse it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import heapify, heappop, heappush
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,20 +54,29 @@ def format_text(text: str, limit: int = LIMIT) -> tuple[Piece, ...]:
     formulas = text.count("\\(") + text.count("\\[")
     plain, found = convert(text, latex_escape=formulas <= MOST_FORMULAS, config=_CONFIG)
     entities = _in_characters(plain, [entity.to_dict() for entity in found])
-    return tuple(_pieces(plain, [e for e in entities if _will_do(e)], limit))
+    return tuple(_pieces(plain, _nested([e for e in entities if _will_do(e)]), limit))
 
 
-def _pieces(text: str, entities: list[Entity], limit: int) -> list[Piece]:
+def _pieces(text: str, entities: list[Entity], limit: int) -> Iterator[Piece]:
     keep = [(e.offset, e.offset + e.length) for e in entities]
-    pieces: list[Piece] = []
     for start, end in cut_text(text, limit, "utf16", keep=keep):
-        start, end = _trimmed(text, start, end)
-        inside = _clipped(entities, start, end)
-        if len(inside) > MOST_ENTITIES and limit > 64:
-            pieces += _pieces(text[start:end], inside, limit // 2)
-        elif start < end:
-            pieces.append(Piece(text[start:end], _markup(text[start:end], inside)))
-    return pieces
+        for first, last, inside in _few_entities(entities, start, end):
+            first, last = _trimmed(text, first, last)
+            if first < last:
+                piece = text[first:last]
+                yield Piece(piece, _markup(piece, _clipped(inside, first, last)))
+
+
+def _few_entities(
+    entities: Sequence[Entity], start: int, end: int
+) -> Iterator[tuple[int, int, list[Entity]]]:
+    """Cut a range further where it has more entities than Telegram keeps; give them with it."""
+    inside = [e for e in entities if e.offset < end and e.offset + e.length > start]
+    while len(inside) > MOST_ENTITIES and (place := inside[MOST_ENTITIES].offset) > start:
+        yield start, place, inside[:MOST_ENTITIES]
+        start = place
+        inside = [e for e in inside if e.offset + e.length > start]
+    yield start, end, inside
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
@@ -86,6 +96,26 @@ def _clipped(entities: Sequence[Entity], start: int, end: int) -> list[Entity]:
         if first < last:
             changed = {"offset": first - start, "length": last - first}
             made.append(msgspec.structs.replace(entity, **changed))
+    return made
+
+
+def _nested(entities: Sequence[Entity]) -> list[Entity]:
+    """Cut entities that cross another in two: Telegram takes them only beside or in each other."""
+    waiting = [(e.offset, -e.length, number, e) for number, e in enumerate(entities)]
+    heapify(waiting)
+    made: list[Entity] = []
+    ends: list[int] = []
+    while waiting:
+        start, negative, number, entity = heappop(waiting)
+        end = start - negative
+        while ends and ends[-1] <= start:
+            ends.pop()
+        if ends and end > ends[-1]:
+            rest = msgspec.structs.replace(entity, offset=ends[-1], length=end - ends[-1])
+            heappush(waiting, (rest.offset, -rest.length, number, rest))
+            end = ends[-1]
+        made.append(msgspec.structs.replace(entity, offset=start, length=end - start))
+        ends.append(end)
     return made
 
 

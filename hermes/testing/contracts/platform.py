@@ -6,6 +6,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
+from random import Random
 
 import pytest
 
@@ -14,6 +15,7 @@ from hermes.platform import Part, Platform
 from hermes.session import SessionKey
 from hermes.splitting import measure
 from hermes.testing.fakes import MemoryInbox
+from hermes.testing.markdown import generate
 
 UNITS = {"characters": "ä", "utf16": "😀", "bytes": "ä"}
 """A character for each unit: two units of it are one character, where the unit is a finer one."""
@@ -82,13 +84,14 @@ class PlatformContract:
         return UNITS[unit] * (length // SIZES[unit]) + "x" * (length % SIZES[unit])
 
     async def test_what_it_formats_it_takes(self, opened: Platform) -> None:
-        for text in (MARKDOWN, "word " * opened.limits.length, "x" * (opened.limits.length + 1)):
-            pieces = opened.format(text)
-            assert pieces
-            for piece in pieces:
+        random = Random(1)
+        words = "word " * opened.limits.length
+        for text in (MARKDOWN, words, *(generate(random) for _ in range(50))):
+            for piece in opened.format(text):
                 assert measure(piece.text, opened.limits.unit) <= opened.limits.length
                 await opened.send(Part(self.key(opened), piece.text, markup=piece.markup))
-        assert len(opened.format("word " * opened.limits.length)) > 1
+        assert opened.format(MARKDOWN)
+        assert len(opened.format(words)) > 1
         assert not opened.format("")
 
     async def test_an_edit_replaces_where_edits_are_offered(self, opened: Platform) -> None:
