@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from hermes.testing import TelegramServer
+from hermes import Inbox
+from hermes.testing import MemoryInbox, TelegramServer
 from hermes_plugin_telegram.platform import TelegramPlatform
 from hermes_plugin_telegram.settings import TelegramSettings
 
@@ -41,3 +44,28 @@ async def platform(make_platform) -> AsyncIterator[TelegramPlatform]:
     await made.open()
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def inbox(platform: TelegramPlatform) -> AsyncIterator[MemoryInbox]:
+    """Give the inbox of the platform, which runs."""
+    kept = MemoryInbox()
+    async with running(platform, kept):
+        yield kept
+
+
+@asynccontextmanager
+async def running(platform: TelegramPlatform, inbox: Inbox) -> AsyncIterator[asyncio.Task[None]]:
+    """Run the platform as the gateway does; what it raises comes out."""
+    task = asyncio.create_task(platform.run(inbox))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
+
+
+@pytest.fixture
+def run() -> Callable[..., Any]:
+    """Give `running` to a test (test modules cannot import each other)."""
+    return running

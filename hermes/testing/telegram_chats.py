@@ -16,7 +16,7 @@ from hermes.testing.telegram_wire import Upload
 Json: TypeAlias = dict[str, Any]
 """An object as the Bot API writes it."""
 
-_FOUND = re.compile(r"(?P<mention>@\w{4,32})|(?P<bot_command>(?<!\S)/\w{1,64}(@\w+)?)"
+_FOUND = re.compile(r"(?P<mention>(?<!\w)@\w{4,32})|(?P<bot_command>(?<!\S)/\w{1,64}(@\w+)?)"
                     r"|(?P<url>https?://\S+)")  # fmt: skip
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
