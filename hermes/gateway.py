@@ -360,13 +360,20 @@ class Gateway:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.log.error("a task of the gateway failed", error=one_line(error))
 
+    def _line(self, name: str) -> dict[str, Any]:
+        """How the line of a platform is, as far as it knows."""
+        platform = self.platforms.get(name)
+        health = platform.health() if platform is not None else None
+        if health is None:
+            return {"received": self.inboxes[name].heard} if name in self.inboxes else {}
+        return dict(msgspec.to_builtins(health))
+
     def status(self) -> dict[str, Any]:
         """Describe every part, for ``hermes gateway status``."""
         return {
             name: {
                 **msgspec.to_builtins(part.health),
-                "heard": self.platforms[name].heard if name in self.platforms else 0,
-                "received": self.inboxes[name].heard if name in self.inboxes else 0,
+                **self._line(name),
             }
             for name, part in self.parts.items()
         }

@@ -159,9 +159,10 @@ async def _write_status(host: Host, served: Gateway) -> None:
     while True:
         parts = served.status()
         for part in parts.values():
-            quiet = time.time() - (part["heard"] or time.time())
-            if part["state"] == "running" and quiet > DEGRADED:
-                part["state"], part["error"] = "degraded", f"nothing heard for {int(quiet)} s"
+            quiet = time.time() - part.get("heard", 0) / 1e6 if part.get("heard") else 0.0
+            if part["state"] == "running" and (part.get("problem") or quiet > DEGRADED):
+                said = part.get("problem") or f"nothing heard for {int(quiet)} s"
+                part["state"], part["error"] = "degraded", said
         states = {name: (part["state"], part["error"]) for name, part in parts.items()}
         if states == before and time.time() - written < HEARTBEAT:
             await asyncio.sleep(1)

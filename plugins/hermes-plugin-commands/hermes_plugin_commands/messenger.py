@@ -76,7 +76,7 @@ async def platforms(context: CommandContext) -> None:
     if context.gateway is None:
         raise UsageError("no gateway serves this chat")
     rows = [
-        (name, part["state"], str(part["received"]), part["error"])
+        (name, part["state"], str(part.get("received", "")), part["error"])
         for name, part in context.gateway.status().items()
     ]
     context.reply("\n".join(table([("PLATFORM", "STATE", "RECEIVED", ""), *rows])))
