@@ -19,6 +19,7 @@ SEEN = ("image/jpeg", "image/png", "image/webp", "image/gif")
 """What a model can look at."""
 SEEN_BYTES = 5_000_000
 FETCH_SECONDS = 60.0
+"""For all attempts: whoever waits for the next update waits for this too."""
 ATTEMPTS = 3
 AT_ONCE = 4
 
@@ -78,36 +79,36 @@ class Fetcher:
         if found.size > self._limit:
             size = found.size / 1_000_000
             return Fetched(note=f"[{found.name} ({size:.0f} MB) is too large to be fetched]")
-        async with self._slots:
-            data, why = await self._download(found)
-        if data is None:
+        path = self._folder / safe_name(id, found.name)
+        try:
+            async with self._slots, asyncio.timeout(FETCH_SECONDS):
+                data = await self._download(found)
+                await asyncio.to_thread(_write, path, data)
+        except (TelegramError, OSError) as error:  # TimeoutError is one
+            why = str(error) or "Telegram did not answer in time"
             self._log.warning("a file could not be fetched", message=id, why=why)
             return Fetched(note=f"[{found.name} could not be fetched: {why}]")
-        path = self._folder / safe_name(id, found.name)
-        await asyncio.to_thread(_write, path, data)
         attachment = Attachment(str(path), found.media_type, found.name, found.voice)
         if found.media_type not in SEEN or len(data) > SEEN_BYTES:
             return Fetched((attachment,))
         picture = Image(found.media_type, base64.b64encode(data).decode())
         return Fetched((attachment,), (picture,))
 
-    async def _download(self, found: Found) -> tuple[bytes | None, str]:
-        """Give the bytes, or why they are not to be had."""
-        why = ""
+    async def _download(self, found: Found) -> bytes:
+        """Give the bytes, trying again where that may help. Raises TelegramError and OSError."""
         for attempt in range(ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(0.5 * 2 ** (attempt - 1))
             try:
-                async with asyncio.timeout(FETCH_SECONDS):
-                    file = await self._bot.get_file(found.id)
-                    if (file.file_size or 0) > self._limit:
-                        return None, "it is too large"
-                    return bytes(await file.download_as_bytearray()), ""
-            except (BadRequest, InvalidToken) as error:  # a download that is not found says so too
-                return None, error.message
-            except (TelegramError, TimeoutError) as error:
-                why = str(error) or "Telegram did not answer in time"
-            if attempt + 1 < ATTEMPTS:
-                await asyncio.sleep(0.5 * 2**attempt)
-        return None, why
+                file = await self._bot.get_file(found.id)
+                if (file.file_size or 0) > self._limit:
+                    raise OSError("it is too large")
+                return bytes(await file.download_as_bytearray())
+            except (BadRequest, InvalidToken):  # a download that is not found says the latter
+                raise
+            except TelegramError as error:
+                last = error
+        raise last
 
 
 def safe_name(id: str, name: str) -> str:

@@ -15,10 +15,11 @@ import msgspec
 
 from hermes.testing.telegram_texts import Refusal, bad, check_link
 
-_ANY_SEND = """business_connection_id:str message_thread_id:int direct_messages_topic_id:int
+_ALBUM = """business_connection_id:str message_thread_id:int direct_messages_topic_id:int
     disable_notification:bool protect_content:bool allow_paid_broadcast:bool message_effect_id:str
-    suggested_post_parameters:object reply_parameters:reply reply_markup:markup
-    allow_sending_without_reply:bool reply_to_message_id:int"""
+    reply_parameters:reply allow_sending_without_reply:bool reply_to_message_id:int"""
+_ANY_SEND = f"""{_ALBUM} suggested_post_parameters:object reply_markup:markup
+    ephemeral_message_parameters:object receiver_user_id:int callback_query_id:str"""
 _CAPTION = "caption:str parse_mode:str caption_entities:entities"
 _VISIBLE = "show_caption_above_media:bool has_spoiler:bool"
 _PLACE = "business_connection_id:str chat_id:chat message_id:int inline_message_id:str"
@@ -42,13 +43,13 @@ sendVideo chat_id!:chat video!:file duration:int width:int height:int thumbnail:
 sendAnimation chat_id!:chat animation!:file duration:int width:int height:int thumbnail:file
     {_CAPTION} {_VISIBLE} {_ANY_SEND}
 sendVoice chat_id!:chat voice!:file duration:int {_CAPTION} {_ANY_SEND}
-sendMediaGroup chat_id!:chat media!:media {_ANY_SEND}
+sendMediaGroup chat_id!:chat media!:media {_ALBUM}
 sendChatAction chat_id!:chat action!:str business_connection_id:str message_thread_id:int
 setMessageReaction chat_id!:chat message_id!:int reaction:reactions is_big:bool
 getFile file_id!:str
 getChat chat_id!:chat
 editMessageText {_PLACE} text!:str parse_mode:str entities:entities link_preview_options:object
-    disable_web_page_preview:bool reply_markup:markup
+    disable_web_page_preview:bool reply_markup:markup rich_message:object
 editMessageCaption {_PLACE} {_CAPTION} show_caption_above_media:bool reply_markup:markup
 editMessageReplyMarkup {_PLACE} reply_markup:markup
 deleteMessage chat_id!:chat message_id!:int
