@@ -11,7 +11,7 @@ from hermes.events import Event, TurnFinished
 from hermes.mailbox import Busy, Letter
 from hermes.messages import Image, Message
 from hermes.records import Rewound
-from hermes.session import Authority, SessionInfo, SessionKey
+from hermes.session import Authority, PersonId, SessionInfo, SessionKey
 from hermes.store import Bind, Describe, SetState
 from hermes.stream import Listener
 from hermes.transcript import turn_starts
@@ -30,12 +30,14 @@ class Conversation:
         *,
         info: SessionInfo | None = None,
         directory: str = "",
+        person: PersonId = "",
         new: bool = False,
     ) -> None:
         self._runtime = runtime
         self.key = key
         self._info = info
         self._directory = directory
+        self._person = person
         self._new = new
 
     @property
@@ -57,7 +59,7 @@ class Conversation:
         if self._info is None and self.key and not self._new:
             self._info = self._runtime.awaited(self.key)  # no await from here: one for each key
         if self._info is None:
-            self._info = self._runtime.unborn(self.key, self._directory)
+            self._info = self._runtime.unborn(self.key, self._directory, person=self._person)
         return self._info
 
     async def send(
@@ -142,7 +144,9 @@ class Conversation:
     async def new(self, title: str = "") -> Conversation:
         """Begin another conversation in the same place; this one stays in the journal."""
         info = await self.load()
-        fresh = Conversation(self._runtime, self.key, directory=info.directory, new=True)
+        fresh = Conversation(
+            self._runtime, self.key, directory=info.directory, person=info.person, new=True
+        )
         await fresh.load()
         if title:
             await fresh.rename(title)

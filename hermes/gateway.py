@@ -272,7 +272,8 @@ class Gateway:
     def conversation(self, inbound: Inbound) -> Conversation:
         """Give the conversation that a message belongs to."""
         directory = self.settings.directory or str(Path.home())
-        return self.runtime.session(inbound.bound or inbound.key, directory=directory)
+        where = inbound.bound or inbound.key
+        return self.runtime.session(where, directory=directory, person=inbound.person)
 
     async def busy(self, inbound: Inbound) -> Busy:
         """Say what a message does to a busy chat: as set for it (`/busy`), else as configured."""

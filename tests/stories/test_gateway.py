@@ -105,7 +105,7 @@ async def test_a_message_is_answered_in_its_chat(tmp_path: Path) -> None:
         platform.say("Hi again", chat="7")
         assert await said(platform, 2) == ["Hello!", "You again."]
         (info,) = await runtime.store.sessions()
-        assert (info.surface, info.person) == ("fake", "owner")
+        assert (info.surface, info.person) == ("fake", "p1")
         assert await runtime.store.pending("inbox") == []
         assert await runtime.store.pending("outbox") == []
     assert platform.sent[0].key.chat == "7"
