@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
-from hermes import OWNER, CommandContext, Question, Role, UsageError, command, group
+from hermes import OWNER, CommandContext, Role, UsageError, command, group
 from hermes_plugin_access.pairing import Pairing
 from hermes_plugin_access.persons import GOOD_FOR, Persons
 
@@ -62,8 +62,9 @@ async def clear_pending(context: CommandContext, platform: str) -> None:
 
 @command(role="user")
 @click.argument("code", default="")
+@click.option("--yes", is_flag=True, help="Join, having read what that means.")
 @click.option("--remove", metavar="ACCOUNT", default="", help="Make a linked account its own.")
-async def link(context: CommandContext, code: str, remove: str) -> None:
+async def link(context: CommandContext, code: str, yes: bool, remove: str) -> None:
     """Make another chat yours, so that both are one person's.
 
     Without CODE it gives one; send `/link CODE` in the other chat. What Hermes remembers of you is
@@ -73,8 +74,16 @@ async def link(context: CommandContext, code: str, remove: str) -> None:
     if remove:
         await asyncio.to_thread(persons.part, context.person, remove)
         context.reply(f"{remove} is a person of its own again.")
+    elif code and yes:
+        giver = await asyncio.to_thread(persons.join, context.person, code)
+        context.reply(f"Joined: from now on you here and {called(giver)} are one person.")
     elif code:
-        await join(context, persons, code)
+        giver = await asyncio.to_thread(persons.offering, context.person, code)
+        context.reply(
+            f"The code is from {called(giver)}. Joined, you are one person: what Hermes remembers,"
+            " and what you allowed it, counts for both. Do not if you did not ask for the code"
+            f" yourself. To join, send: /link {code} --yes"
+        )
     else:
         code = await asyncio.to_thread(persons.offer, context.person)
         context.reply(
@@ -82,21 +91,6 @@ async def link(context: CommandContext, code: str, remove: str) -> None:
             "(or at a terminal: hermes link CODE). Give the code to nobody else: who has it joins"
             " you, and what is said to one is known to the other."
         )
-
-
-async def join(context: CommandContext, persons: Persons, code: str) -> None:
-    """Join the person here and the one who gave *code*, if the one here says so."""
-    giver = await asyncio.to_thread(persons.offering, context.person, code)
-    question = (
-        f"Join this chat and {called(giver)}? They are then one person: what Hermes remembers, and"
-        " what you allowed it, counts for both. Say no if you did not ask for the code yourself."
-    )
-    answer = await context.ask(Question(question, ("join", "cancel"), purpose="pick"))
-    if answer.choice != "join":
-        context.reply("Nothing was joined.")
-        return
-    await asyncio.to_thread(persons.join, context.person, code)
-    context.reply(f"Joined: from now on this chat and {called(giver)} are one person.")
 
 
 @command(role="guest")

@@ -83,7 +83,7 @@ class Persons:
             return whose[0]
 
     def join(self, person: str, code: str) -> str:
-        """Make the accounts of *person* and of who gave *code* one person's; say which.
+        """Make the accounts of *person* and of who gave *code* one person's; say who gave it.
 
         The person at the terminal stays who they are; else the one who gave the code does.
         """
@@ -97,7 +97,7 @@ class Persons:
             moved = [name for name, whose in people.accounts.items() if whose == goes]
             for name in moved if goes == OWNER else [*moved, goes]:
                 people.accounts[name] = stays
-        return stays
+        return giver
 
     def part(self, person: str, account: str) -> None:
         """Make an account that was linked a person of its own again. Raises HermesError."""

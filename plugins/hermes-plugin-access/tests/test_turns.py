@@ -1,4 +1,4 @@
-"""Whole turns behind the door: the real chain and the real runtime."""
+"""Whole turns behind the door: the real gateway, its journal and the real runtime."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
-from hermes import Account, Admission, Authority, Inbound, TurnFinished
-from hermes.chain import Broken, Link, compose
+from hermes import Account, Inbound
+from hermes.gateway import Gateway
 from hermes.messages import Text
-from hermes.testing import ScriptedProvider, make_inbound, make_key, open_runtime
+from hermes.testing import AllowAll, FakePlatform, ScriptedProvider, make_key, open_runtime
+from hermes_plugin_access.commands import link, pairing, whoami
 from hermes_plugin_access.pairing import Pairing
 from hermes_plugin_access.settings import SessionReset
+
+COMMANDS = {each.name or "": each for each in (link, pairing, whoami)}
 
 
 def echo(request: Any) -> str:
@@ -29,99 +31,133 @@ def echo(request: Any) -> str:
     return " | ".join(part.text for part in parts if isinstance(part, Text))
 
 
-class Gateway:
-    """What stands behind the door: a turn for whoever has a role, its answer to their chat."""
+class Desk:
+    """A gateway that serves two messengers."""
 
-    def __init__(self, runtime: Any, access: Any) -> None:
-        self.runtime = runtime
-        self.replies: dict[str, list[str]] = {}
-        self._chain = compose("receive", [Link("access", "access", access)], self._admit)
+    def __init__(self, gateway: Gateway, platforms: dict[str, FakePlatform]) -> None:
+        self.gateway, self.platforms = gateway, platforms
+        self._count = 0
 
-    async def say(self, text: str, user: str, platform: str = "telegram", **fields: Any) -> str:
+    async def say(self, text: str, user: str, platform: str = "telegram", **fields: Any) -> None:
+        """Let somebody write, in private unless *chat* says otherwise."""
         key = make_key(fields.pop("chat", f"dm-{user}"), platform=platform)
-        message = make_inbound(text, key=key, sender=Account(platform, user), **fields)
-        outcome: Admission = await self._chain(message)
-        return outcome.outcome
+        self._count += 1
+        message = Inbound(key, str(self._count), Account(platform, user), text, **fields)
+        await self.gateway.inboxes[platform].put((message,))
 
-    async def _admit(self, inbound: Inbound) -> Admission:
-        if inbound.role is None:
-            return Admission("refused")
-        conversation = await self.runtime.conversation(
-            inbound.bound or inbound.key, new=inbound.fresh
-        )
-        authority = Authority(inbound.key.platform, inbound.person, inbound.role)
-        async for event in conversation.send(inbound.text, authority=authority):
-            if isinstance(event, TurnFinished):
-                self.replies.setdefault(inbound.key.chat, []).append(event.reply)
-        return Admission("admitted")
+    async def settled(self) -> None:
+        """Wait until every message has its end and every reply was sent."""
+        store = self.gateway.runtime.store
+        async with asyncio.timeout(10):
+            while await store.pending("inbox") or await store.pending("outbox"):
+                await asyncio.sleep(0.005)
+
+    async def ask(self, text: str, user: str, platform: str = "telegram", **fields: Any) -> str:
+        """Say something and give what came back to that chat."""
+        chat = fields.get("chat", f"dm-{user}")
+        before = len(self.heard(chat, platform))
+        await self.say(text, user, platform, **fields)
+        await self.settled()
+        return "\n".join(self.heard(chat, platform)[before:])
+
+    def heard(self, chat: str, platform: str = "telegram") -> list[str]:
+        return [part.text for part in self.platforms[platform].sent if part.key.chat == chat]
 
 
 @asynccontextmanager
-async def gateway(tmp_path: Path, door: Any) -> AsyncIterator[tuple[Gateway, ScriptedProvider]]:
+async def desk(tmp_path: Path, door: Any) -> AsyncIterator[tuple[Desk, ScriptedProvider]]:
     provider = ScriptedProvider(*[echo] * 500)
-    async with open_runtime(tmp_path, provider=provider) as runtime:
-        yield Gateway(runtime, door.access), provider
+    platforms = {name: FakePlatform(name=name) for name in ("telegram", "discord")}
+    async with open_runtime(
+        tmp_path,
+        provider=provider,
+        middleware=[AllowAll(), door.access],
+        settings={"gateway": {"busy": "queue"}},
+        offers={"platforms": platforms, "commands": COMMANDS},
+        surface="gateway",
+    ) as runtime:
+        runtime.host._contexts["access"] = door.context  # type: ignore[attr-defined]
+        gateway = Gateway(runtime)
+        task = asyncio.ensure_future(gateway.run())
+        await gateway.ready.wait()
+        yield Desk(gateway, platforms), provider
+        gateway.stop()
+        await task
 
 
 async def test_nothing_a_stranger_says_reaches_a_model(tmp_path: Path, make_door: Any) -> None:
     door = make_door(owners={"telegram": [1]})
-    async with gateway(tmp_path, door) as (desk, provider):
-        outcomes = [await desk.say(f"secret-{n}", str(n % 40)) for n in range(200)]
-        assert outcomes.count("admitted") == 5
-        seen = " ".join(echo(SimpleNamespace(spec=spec)) for spec in provider.requests)
+    async with desk(tmp_path, door) as (at, provider):
+        for number in range(200):
+            await at.say(f"secret-{number}", str(number % 40))
+        await at.settled()
+        assert {part.key.chat for part in at.platforms["telegram"].sent} == {"dm-1"}
+    seen = " ".join(echo(SimpleNamespace(spec=spec)) for spec in provider.requests)
     assert set(re.findall(r"secret-\d+", seen)) == {f"secret-{n}" for n in range(1, 200, 40)}
+
+
+async def test_a_stranger_is_let_in_by_the_owner_in_a_chat(tmp_path: Path, make_door: Any) -> None:
+    settings = {"owners": {"telegram": [1]}, "unauthorized_dm_behavior": "pair"}
+    async with desk(tmp_path, make_door(**settings)) as (at, _):
+        code = (await at.ask("Hello", "2")).partition("code is ")[2][:8]
+        assert await at.ask("/pairing list", "2") == ""
+        assert "telegram 2" in await at.ask("/pairing", "1")
+        assert "may talk" in await at.ask(f"/pairing approve telegram {code}", "1")
+        assert await at.ask("Hello again", "2") == "Hello again"
+        assert "telegram:2, here as user" in await at.ask("/whoami", "2")
+        assert "waits" not in await at.ask("/pairing", "2"), "an owner's command"
 
 
 async def test_twenty_people_in_one_group_do_not_see_each_other(
     tmp_path: Path, make_door: Any
 ) -> None:
-    door = make_door(allow={"telegram": "*"})
-    async with gateway(tmp_path, door) as (desk, provider):
+    async with desk(tmp_path, make_door(allow={"telegram": "*"})) as (at, provider):
         for turn in range(3):
-            await asyncio.gather(
-                *(
-                    desk.say(f"<{user}:{turn}>", str(user), chat="-100", group=True)
-                    for user in range(20)
-                )
-            )
-        for spec in provider.requests:
-            said = " ".join(part.text for m in spec.messages for part in m.parts)  # type: ignore[union-attr]
-            assert len({word.split(":")[0] for word in said.split() if "<" in word}) == 1
+            for user in range(20):
+                await at.say(f"<{user}:{turn}>", str(user), chat="-100", group=True)
+        await at.settled()
+        people = {info.person for info in await at.gateway.runtime.store.sessions()}
+    assert people == {f"telegram:{user}" for user in range(20)}
     assert len(provider.requests) == 60
+    for spec in provider.requests:
+        speakers = Counter(re.findall(r"<(\d+):", echo(SimpleNamespace(spec=spec))))
+        assert len(speakers) == 1
 
 
-async def test_linked_chats_share_one_conversation_and_answers_go_where_they_were_asked(
-    tmp_path: Path, make_door: Any
+async def test_chats_are_linked_and_share_one_conversation(tmp_path: Path, make_door: Any) -> None:
+    everybody = {"telegram": "*", "discord": "*"}
+    door = make_door(allow=everybody, share_conversation=True)
+    async with desk(tmp_path, door) as (at, _):
+        assert await at.ask("from the phone", "1") == "from the phone"
+        code = (await at.ask("/link", "1")).partition("/link ")[2].split()[0]
+        assert "from telegram:1" in await at.ask(f"/link {code}", "7", "discord")
+        assert "Joined" in await at.ask(f"/link {code} --yes", "7", "discord")
+        assert "telegram:1, discord:7" in await at.ask("/whoami", "7", "discord")
+        heard = await at.ask("from the desk", "7", "discord")
+        assert heard == "from the phone | from the phone | from the desk"
+        assert await at.ask("another person", "8", "discord") == "another person"
+
+
+async def test_an_idle_conversation_begins_anew_and_says_so(
+    tmp_path: Path, make_door: Any, clock: Any
 ) -> None:
-    door = make_door(allow={"telegram": "*", "discord": "*"}, share_conversation=True)
-    persons = door.access.persons
-    persons.join("discord:7", persons.offer("telegram:1"))
-    async with gateway(tmp_path, door) as (desk, _):
-        await desk.say("from the phone", "1")
-        await desk.say("from the desk", "7", "discord")
-        await desk.say("from a stranger to both", "8", "discord")
-    assert desk.replies["dm-1"] == ["from the phone"]
-    assert desk.replies["dm-7"] == ["from the phone | from the phone | from the desk"]
-    assert desk.replies["dm-8"] == ["from a stranger to both"]
-
-
-async def test_an_idle_conversation_begins_anew(tmp_path: Path, make_door: Any, clock: Any) -> None:
-    door = make_door(allow={"telegram": "*"}, reset=SessionReset("idle", idle_minutes=60))
-    async with gateway(tmp_path, door) as (desk, _):
-        await desk.say("one", "1")
-        await desk.say("two", "1")
+    reset = SessionReset("idle", idle_minutes=60)
+    async with desk(tmp_path, make_door(allow={"telegram": "*"}, reset=reset)) as (at, _):
+        await at.ask("one", "1")
+        assert await at.ask("two", "1") == "one | one | two"
         clock.now += 7200
-        await desk.say("three", "1")
-        await desk.say("four", "1")
-    assert desk.replies["dm-1"][2:] == ["three", "three | three | four"]
+        await at.ask("/whoami", "1")
+        notice, reply = sorted((await at.ask("three", "1")).splitlines(), reverse=True)
+        assert notice.startswith("🕓 This is a new conversation")
+        assert reply == "three"
+        assert await at.ask("four", "1") == "three | three | four"
 
 
 async def test_a_door_that_is_broken_lets_nobody_in(tmp_path: Path, make_door: Any) -> None:
     door = make_door(allow={"telegram": "*"})
     (door.context.paths.data / "persons.json").write_text("[]")
-    async with gateway(tmp_path, door) as (desk, provider):
-        with pytest.raises(Broken, match="access"):
-            await desk.say("Hello", "1")
+    async with desk(tmp_path, door) as (at, provider):
+        assert "move it away to begin anew" in await at.ask("Hello", "1")
         assert provider.requests == []
 
 
