@@ -8,6 +8,7 @@ MODELS = $(if $(HERMES_HOME),$(HERMES_HOME),$(HOME)/.hermes)/models
 
 unexport VIRTUAL_ENV
 export UV_SYSTEM_CERTS ?= 1
+export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 export UV_PYTHON_DOWNLOADS ?= never
 
 .PHONY: help setup chat test check lint types imports surface docs fast soak bench lock clean
