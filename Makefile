@@ -20,7 +20,7 @@ help:
 	@echo 'make check   lint, types, imports, surface, docs'
 	@echo 'make fast    the quick tests of what changed'
 	@echo 'make soak    the long tests        make bench   the measurements'
-	@echo 'make surface docs WRITE=1   write what is generated anew: docs/surface.txt, the README'"'"'s table'
+	@echo 'make surface docs WRITE=1   write what is generated anew: docs/surface.txt, lists of plugins'
 	@echo 'make lock    write requirements.lock anew (LOCK=--upgrade for newer versions)'
 
 setup: .venv/stamp
