@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hermes.commands import CommandContext, UsageError, group
+from hermes.errors import ConfigError, NotFound, PluginError
 from hermes.files import replace
 from hermes.gateway import AlreadyRunning, Gateway
 from hermes.identity import process_started
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 STATUS = "gateway.json"
 RESTART = 75
 """Exit status that asks a supervisor to start it again (EX_TEMPFAIL)."""
+UNFIT = 78
+"""Exit status that tells a supervisor not to: this configuration cannot start (EX_CONFIG)."""
 HEARTBEAT = 15.0
 """Seconds between two writings of a status that does not change."""
 DEGRADED = 90.0
@@ -45,7 +48,11 @@ async def run(context: CommandContext) -> None:
 
 
 async def _serve(context: CommandContext) -> None:
-    runtime = await context.runtime()
+    try:
+        runtime = await context.runtime()
+    except (ConfigError, PluginError, NotFound) as error:
+        error.exit_code = UNFIT
+        raise
     runtime.surface = "gateway"
     served = Gateway(runtime)
     again = asyncio.Event()
