@@ -24,7 +24,9 @@ _MODULES = {
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
     "context": "Children ConfigView Log Paths PluginContext Secrets State",
-    "platform": "Admission Attachment Inbound Inbox Outgoing Part Platform PlatformLimits Receipt",
+    "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
+    " PlatformHealth PlatformLimits Receipt",
+    "splitting": "cut_text measure split_text",
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
     " ToolRequest ToolResult Toolset ToolsetFamily tool",
     "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
@@ -37,6 +39,7 @@ _MODULES = {
     "commands": "Command CommandContext Group Rest UsageError command group",
     "service": "Check Finding Observer Service",
     "offers": "Offer hookimpl",
+    "killpoint": "reach",
 }
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -93,6 +96,7 @@ if TYPE_CHECKING:
         TurnFinished as TurnFinished,
         UsageReported as UsageReported,
     )
+    from hermes.killpoint import reach as reach
     from hermes.memory import Memory as Memory
     from hermes.messages import (
         Content as Content,
@@ -114,9 +118,12 @@ if TYPE_CHECKING:
         Attachment as Attachment,
         Inbound as Inbound,
         Inbox as Inbox,
+        MessageState as MessageState,
         Outgoing as Outgoing,
         Part as Part,
+        Piece as Piece,
         Platform as Platform,
+        PlatformHealth as PlatformHealth,
         PlatformLimits as PlatformLimits,
         Receipt as Receipt,
     )
@@ -173,6 +180,11 @@ if TYPE_CHECKING:
         SessionKey as SessionKey,
     )
     from hermes.settings import Secret as Secret
+    from hermes.splitting import (
+        cut_text as cut_text,
+        measure as measure,
+        split_text as split_text,
+    )
     from hermes.store import (
         Append as Append,
         Bind as Bind,

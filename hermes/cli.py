@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OWN = {
     "completion": ("hermes.shell:completion", "Print the completion script of a shell"),
+    "gateway": ("hermes.gateway_cli:gateway", "Serve messengers: run, start, stop, status"),
     "plugins": ("hermes.shell:plugins", "List, check, enable and disable plugins"),
     "version": ("hermes.shell:version", "Say which Hermes, Python and plugins these are"),
 }

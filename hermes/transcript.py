@@ -236,6 +236,7 @@ class Transcript:
         self.owner = ""
         """Lease that appends carry; empty between turns."""
         self._pending: list[Record] = []
+        self._also: list[Change] = []
         self._writing = asyncio.Lock()
 
     async def refresh(self) -> None:
@@ -249,6 +250,10 @@ class Transcript:
         """Add a record to the next commit."""
         self._pending.append(Record(turn, body))
 
+    def also(self, changes: Sequence[Change]) -> None:
+        """Add other changes to the next commit."""
+        self._also.extend(changes)
+
     @property
     def waiting(self) -> bool:
         """Whether something is noted and not committed."""
@@ -257,6 +262,7 @@ class Transcript:
     def discard(self) -> None:
         """Drop what was noted and not committed."""
         self._pending.clear()
+        self._also.clear()
 
     async def commit(self, before: Sequence[Change] = (), after: Sequence[Change] = ()) -> None:
         """Make everything noted so far durable, between *before* and *after*, then fold it.
@@ -270,6 +276,7 @@ class Transcript:
     async def _commit(self, before: Sequence[Change], after: Sequence[Change]) -> None:
         async with self._writing:
             records, self._pending = tuple(self._pending), []
+            after, self._also = (*self._also, *after), []
             if not records and not before and not after:
                 return
             append: tuple[Change, ...] = (

@@ -10,6 +10,7 @@ used:
 TYPE_CHECKING = False
 
 _MODULES = {
+    "answers": "Call Fail Say",
     "children": "RealChildren",
     "commands": "FakeCommandContext give",
     "context": "CapturedLog FakeContext GivenConfig GivenSecrets LogEntry MemoryState make_context",
@@ -19,22 +20,22 @@ _MODULES = {
     "contracts.platform": "PlatformContract",
     "contracts.plugin": "PluginContract",
     "contracts.prompt": "PromptContract",
+    "contracts.provider": "ProviderContract",
     "contracts.store": "StoreContract",
+    "contracts.terminal": "TerminalContract",
+    "contracts.tools": "ToolContract",
     "fakes": "FakeMemory FakePlatform MemoryInbox",
     "make": "Asker Events assistant make_authority make_call make_inbound make_key"
     " make_outgoing make_request make_session make_tool make_turn",
     "models": "FakeModels ModelQuestion",
+    "openai_server": "OpenAIServer",
+    "openai_wire": "Exchange Raw",
+    "provider": "ScriptedProvider",
+    "pseudo_terminal": "PseudoTerminal",
     "runtime": "AllowAll open_runtime",
     "servers": "Server serve",
     "store": "MemoryDisk MemoryStore",
-    "answers": "Call Fail Say",
-    "provider": "ScriptedProvider",
-    "pseudo_terminal": "PseudoTerminal",
-    "openai_server": "OpenAIServer",
-    "openai_wire": "Exchange Raw",
-    "contracts.provider": "ProviderContract",
-    "contracts.terminal": "TerminalContract",
-    "contracts.tools": "ToolContract",
+    "telegram": "TelegramServer",
     "terminal": "FakeBackend FakeProcess FakeTerminal",
 }
 
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from hermes.testing.runtime import AllowAll as AllowAll, open_runtime as open_runtime
     from hermes.testing.servers import Server as Server, serve as serve
     from hermes.testing.store import MemoryDisk as MemoryDisk, MemoryStore as MemoryStore
+    from hermes.testing.telegram import TelegramServer as TelegramServer
     from hermes.testing.terminal import (
         FakeBackend as FakeBackend,
         FakeProcess as FakeProcess,

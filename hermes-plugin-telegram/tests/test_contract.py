@@ -1,0 +1,38 @@
+"""The contracts, through the real client and a Bot API on loopback."""
+
+from __future__ import annotations
+
+import pytest
+
+from hermes import Platform, SessionKey
+from hermes.testing import PlatformContract, PluginContract, TelegramServer
+
+
+class TestTelegramPlatform(PlatformContract):
+    @pytest.fixture
+    def platform(self, telegram: TelegramServer, make_platform) -> Platform:
+        self.telegram = telegram
+        self.chat = telegram.private("Anna")
+        self.said: dict[str, dict] = {}
+        return make_platform()
+
+    def say(self, platform: Platform, text: str, id: str) -> None:
+        updates = self.telegram.updates
+        if id in self.said:
+            updates.insert(self.said[id])
+            return
+        message = self.chat.say(text)
+        self.said[id] = {"update_id": updates.last, "message": message}
+
+    def shown(self, platform: Platform) -> list[str]:
+        return self.chat.shown
+
+    def revoke(self, platform: Platform) -> None:
+        self.telegram.revoke()
+
+    def key(self, platform: Platform) -> SessionKey:
+        return SessionKey("telegram", str(self.chat.id))
+
+
+class TestPlugin(PluginContract):
+    distribution = "hermes-plugin-telegram"
