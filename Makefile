@@ -19,6 +19,7 @@ help:
 	@echo 'make check   lint, types, imports, surface, docs'
 	@echo 'make fast    the quick tests of what changed'
 	@echo 'make soak    the long tests        make bench   the measurements'
+	@echo 'make surface docs WRITE=1   write what is generated anew: docs/surface.txt, the README'"'"'s table'
 	@echo 'make lock    write requirements.lock anew (LOCK=--upgrade for newer versions)'
 
 setup: .venv/stamp
@@ -39,16 +40,16 @@ lint: setup
 	@$(BIN)/ruff format --check
 
 types: setup
-	@$(BIN)/mypy hermes $(wildcard $(MEMBERS:=/hermes_plugin_*) tests/typing)
+	@$(BIN)/mypy hermes $(wildcard $(MEMBERS:=/hermes_plugin_*))
 
 imports: setup
 	@$(BIN)/python .ci/imports.py
 
 surface: setup
-	@$(BIN)/python .ci/surface.py
+	@WRITE="$(WRITE)" $(BIN)/python .ci/surface.py
 
 docs: setup
-	@$(BIN)/python .ci/docs.py
+	@WRITE="$(WRITE)" $(BIN)/python .ci/docs.py
 
 fast: setup
 	@$(BIN)/python .ci/fast.py

@@ -21,6 +21,7 @@ _MODULES = {
     " TurnFinished UsageReported",
     "resource": "Resource",
     "settings": "Secret",
+    "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
     "context": "Children ConfigView Log Paths PluginContext Secrets State",
     "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
@@ -38,6 +39,7 @@ _MODULES = {
     "commands": "Command CommandContext Group Rest UsageError command group",
     "service": "Check Finding Observer Service",
     "offers": "Offer hookimpl",
+    "killpoint": "reach",
 }
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
         TurnFinished as TurnFinished,
         UsageReported as UsageReported,
     )
+    from hermes.killpoint import reach as reach
     from hermes.memory import Memory as Memory
     from hermes.messages import (
         Content as Content,
@@ -159,6 +162,7 @@ if TYPE_CHECKING:
         searchable as searchable,
     )
     from hermes.resource import Resource as Resource
+    from hermes.sensitive import looks_secret as looks_secret
     from hermes.service import (
         Check as Check,
         Finding as Finding,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -25,6 +25,9 @@ from hermes.records import Answer, Resumed, Steered, UserSaid
 from hermes.toolbox import Toolbox
 from hermes.transcript import OpenTurn, Transcript
 from hermes.turn import Turn, TurnResult
+
+if TYPE_CHECKING:
+    from hermes.mailbox import Letter
 
 T = TypeVar("T")
 GRACE = 5.0
@@ -53,8 +56,8 @@ class Agent:
         self._model = model
         self.gets_tools = True
         """The model can call tools."""
-        self.steering: list[tuple[str, str]] = []
-        """Text and sender of what a person added to the running turn."""
+        self.steering: list[Letter] = []
+        """What people added to the running turn."""
 
     async def run(
         self, turn: Turn, take: Callable[[], Awaitable[None]] | None = None
@@ -117,8 +120,10 @@ class Agent:
             await self._tools(turn, response.tool_uses)
 
     def _take_steering(self, turn: Turn) -> None:
-        for text, sender in self.steering:
-            self.transcript.note(Steered(text=clean(text), sender=sender), turn.input.id)
+        for letter in self.steering:
+            said = Steered(text=clean(letter.text), sender=letter.sender)
+            self.transcript.note(said, turn.input.id)
+            self.transcript.also(letter.steering)
         self.steering.clear()
 
     async def _ask(self, turn: Turn, state: _Running) -> ModelResponse:
@@ -190,8 +195,6 @@ class Agent:
 
     async def _tools(self, turn: Turn, uses: tuple[ToolUse, ...]) -> None:
         """Run the calls of an answer and commit their results."""
-        if turn.cancelled.is_set():
-            raise Stopped
         prepared = self.toolbox.prepare(uses)
         try:
             await self._until_stopped(turn, self.toolbox.batch(turn, prepared))
@@ -225,6 +228,10 @@ class Agent:
 
     async def _until_stopped(self, turn: Turn, work: Awaitable[T]) -> T:
         """Wait for *work*; when the person says stop, cancel it and raise `Stopped`."""
+        if turn.cancelled.is_set():  # nothing begins after a stop
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise Stopped
         task: asyncio.Task[T] = asyncio.ensure_future(work)
         stop = asyncio.ensure_future(turn.cancelled.wait())
         try:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OWN = {
     "completion": ("hermes.shell:completion", "Print the completion script of a shell"),
+    "gateway": ("hermes.gateway_cli:gateway", "Serve messengers: run, start, stop, status"),
     "plugins": ("hermes.shell:plugins", "List, check, enable and disable plugins"),
     "version": ("hermes.shell:version", "Say which Hermes, Python and plugins these are"),
 }
@@ -30,6 +31,8 @@ def main(argv: "list[str] | None" = None) -> int:
 
         sys.stdout.write(f"hermes {__version__}\n")
         return 0
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # rather a question mark than an error
     try:
         status = run(arguments)
         sys.stdout.flush()

@@ -131,6 +131,11 @@ class Config(ConfigView):
             self._sections[name] = made
         return self._sections[name]
 
+    def variable(self, name: str) -> str | None:
+        if looks_secret(name):
+            raise PluginError(KERNEL, f"{name} looks like a secret", "read it as a Secret")
+        return self._secrets.variable(name, conceal=False)
+
     def get(self, dotted: str) -> Any:
         """Give the value of a key as plain data: what is written, else the default; or None."""
         return self.explain(dotted).value
@@ -212,7 +217,8 @@ class Config(ConfigView):
         if self._state is None:
             self._state = self._read_file()
             for problem in self._state.problems:
-                if self.report is not None and problem not in self._reported:
+                raised = problem.text == self._state.unusable  # and so said by whoever catches it
+                if self.report is not None and problem not in self._reported and not raised:
                     self.report(problem)
                 self._reported.add(problem)
         return self._state
@@ -364,7 +370,8 @@ class Config(ConfigView):
     def _part(self, data: dict[str, Any], name: str) -> Any:
         if name == KERNEL:
             return {key: data[key] for key in KernelSettings.__struct_fields__ if key in data}
-        return data.get(name) or {}
+        written = data.get(name)
+        return schemas.empty(self._schemas.get(name, {})) if written is None else written
 
     def _explain_variable(self, name: str) -> list[str]:
         origin = self._secrets.origin(name)
@@ -387,6 +394,9 @@ class PluginConfig(ConfigView):
         if name != KERNEL and name not in self._own:
             raise PluginError(self._plugin, f"reads the section {name}, which is not its own")
         return self._config.section(name)
+
+    def variable(self, name: str) -> str | None:
+        return self._config.variable(name)
 
 
 def plugin_choices(home: str) -> dict[str, Any]:

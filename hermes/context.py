@@ -116,6 +116,14 @@ class ConfigView(ABC):
         Raises PluginError for another plugin's section.
         """
 
+    def variable(self, name: str) -> str | None:
+        """Give a variable of the environment or of ``.env`` that is no secret; None if not set.
+
+        For settings that people keep there (``TELEGRAM_ALLOWED_USERS``). A name that looks like a
+        secret's raises PluginError: those are read as a `Secret`.
+        """
+        return None
+
 
 class PluginContext:
     """The host as one plugin sees it."""

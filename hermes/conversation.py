@@ -53,6 +53,8 @@ class Conversation:
         bound = await store.bound(self.key) if self.key and not self._new else None
         if bound:
             self._info = await store.session(bound) or self._runtime.newborn(bound)
+        if self._info is None and self.key and not self._new:
+            self._info = self._runtime.awaited(self.key)  # no await from here: one for each key
         if self._info is None:
             self._info = self._runtime.unborn(self.key, self._directory)
         return self._info

@@ -27,6 +27,7 @@ FailureKind: TypeAlias = Literal[
     "plugin",
     "internal",
 ]
+"""Everything that a model call or a tool may fail with: the list is closed (§8)."""
 
 RETRYABLE: frozenset[str] = frozenset({"rate_limit", "timeout", "transient"})
 """Kinds for which the same request may succeed later."""

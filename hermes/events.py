@@ -146,3 +146,4 @@ Event: TypeAlias = (
     | AgentEvicted
     | PluginEvent
 )
+"""Everything that a surface may hear."""

@@ -54,13 +54,19 @@ def hermes_terminals() -> list[Offer]:
 
 @hookspec
 def hermes_memory() -> list[Offer]:
-    """Offer long-term memory: targets are `Memory` classes or factories. One is used."""
+    """Offer long-term memory: targets are `Memory` classes or factories.
+
+    One is used, chosen by ``memory``; opened at the first turn that asks what is remembered.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def hermes_stores() -> list[Offer]:
-    """Offer journals: targets are `Store` classes or factories. One is used, by ``store``."""
+    """Offer journals: targets are `Store` classes or factories.
+
+    One is used, chosen by ``store``; opened when a runtime opens, closed last.
+    """
     raise NotImplementedError
 
 
@@ -76,25 +82,37 @@ def hermes_middleware() -> list[Offer]:
 
 @hookspec
 def hermes_prompts() -> list[Offer]:
-    """Offer sections of the system prompt: targets are `PromptSection` classes or factories."""
+    """Offer sections of the system prompt: targets are `PromptSection` classes or factories.
+
+    All take part, by rank; rendered once, when a conversation gets its first message.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def hermes_commands() -> list[Offer]:
-    """Offer commands: a target is a `Command` or `Group`; the name is what people type."""
+    """Offer commands: a target is a `Command` or `Group`; the offer's name is what people type.
+
+    Imported when somebody gives the command or asks for its help; menus show the offer alone.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def hermes_services() -> list[Offer]:
-    """Offer long-running parts of the gateway: targets are `Service` classes or factories."""
+    """Offer long-running parts of the gateway: targets are `Service` classes or factories.
+
+    Started with the gateway, and again when one ends by itself; never by a command or a program.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def hermes_observers() -> list[Offer]:
-    """Offer listeners to events: targets are `Observer` classes or factories."""
+    """Offer listeners to events: targets are `Observer` classes or factories.
+
+    Created when a runtime opens; each hears the events of every conversation of that process.
+    """
     raise NotImplementedError
 
 
@@ -103,12 +121,16 @@ def hermes_settings() -> list[Offer]:
     """Offer the structs of the plugin's configuration sections: a target is a frozen msgspec struct
     with a default for every field; the offer's name is the section.
 
-    Its module may import only `hermes` and `msgspec`: its schema goes into the index.
+    Imported when the index is made, for its schema, and when the plugin's settings are first read.
+    Its module may import only `hermes` and `msgspec`.
     """
     raise NotImplementedError
 
 
 @hookspec
 def hermes_checks() -> list[Offer]:
-    """Offer checks of ``hermes doctor``: targets are `Check` classes or factories."""
+    """Offer checks of this machine and configuration: targets are `Check` classes or factories.
+
+    Run by ``hermes doctor`` only, each with a limit of ten seconds.
+    """
     raise NotImplementedError

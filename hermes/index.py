@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 SECONDS = 5.0
 """How long a plugin may take to be listed."""
-_KERNEL = ("offers.py", "hookspecs.py", "settings.py", "listing.py", "discovery.py", "index.py")
+_KERNEL = ("offers.py", "hookspecs.py", "settings.py", "schemas.py", "listing.py", "discovery.py",
+           "index.py")  # fmt: skip
 
 
 def home_folder(given: str = "") -> str:

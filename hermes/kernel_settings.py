@@ -30,6 +30,20 @@ class AgentSettings(msgspec.Struct, frozen=True):
     """Model calls in one turn."""
 
 
+class GatewaySettings(msgspec.Struct, frozen=True):
+    """How ``hermes gateway`` serves."""
+
+    busy: Literal["interrupt", "queue", "steer"] = "interrupt"
+    """What a message does to a chat whose turn still runs."""
+    drain: float = 30
+    """Seconds that running turns have to end when the gateway stops; then they are resumed at the
+    next start."""
+    ambiguous: Literal["resend", "drop"] = "resend"
+    """After a crash between sending a part and knowing: send it again, marked, or leave it."""
+    directory: str = ""
+    """Where the terminals of chats start; empty for the home of the account."""
+
+
 class PluginsSettings(msgspec.Struct, frozen=True):
     """Which plugins take part. What is installed is enabled."""
 
@@ -56,6 +70,7 @@ class KernelSettings(msgspec.Struct, frozen=True):
     toolsets: tuple[str, ...] = ()
     """Toolsets a conversation has; empty for all."""
     agent: AgentSettings = AgentSettings()
+    gateway: GatewaySettings = GatewaySettings()
     plugins: PluginsSettings = PluginsSettings()
     auxiliary: dict[str, str] = {}
     """Purpose (``vision``, ``compression``, ``title``) -> model."""

@@ -24,11 +24,11 @@ import msgspec
 import msgspec._json_schema
 import pluggy
 
-from hermes import hookspecs
+from hermes import hookspecs, schemas
 from hermes.errors import one_line
 from hermes.index import described
 from hermes.offers import Offer
-from hermes.settings import encode_hook, schema_hook
+from hermes.settings import decode_hook, encode_hook, schema_hook
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("hermes_"))
 
@@ -156,18 +156,19 @@ def settings_schema(offer: Offer) -> dict[str, Any]:
 
 
 def describe(target: Any, which: str) -> dict[str, Any]:
-    """Give the schema of a settings struct, or of a mapping of them."""
+    """Give the schema of a section: a settings struct, or a mapping, a list, a value or nothing."""
     # msgspec passes no enc_hook for defaults (0.22); this process is ours alone.
     plain = functools.partial(msgspec.to_builtins, enc_hook=encode_hook)
     vars(msgspec._json_schema)["to_builtins"] = plain
     try:
-        msgspec.convert({}, target)
         (schema,), definitions = msgspec.json.schema_components(
             [target], schema_hook=schema_hook, ref_template="#/$defs/{name}"
         )
+        whole = {**schema, "$defs": definitions} if definitions else dict(schema)
+        msgspec.convert(schemas.empty(whole), target, dec_hook=decode_hook)
     except msgspec.ValidationError as error:
         raise UnfitError(f"{which}: every field needs a default ({error})") from None
-    return {**schema, "$defs": definitions} if definitions else dict(schema)
+    return whole
 
 
 def heavy(before: set[str], tops: list[str]) -> list[str]:

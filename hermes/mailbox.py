@@ -11,7 +11,9 @@ from typing import Literal, TypeAlias
 from hermes.events import Event
 from hermes.messages import Image
 from hermes.session import Authority
+from hermes.store import Change
 from hermes.stream import Listener
+from hermes.turn import TurnResult
 
 Busy: TypeAlias = Literal["queue", "interrupt", "steer"]
 
@@ -33,8 +35,14 @@ class Letter:
     steps: int | None = None
     listeners: list[Listener] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
-    steered: bool = False
-    """Text of it went into a turn that was running."""
+    taking: tuple[Change, ...] = ()
+    """Committed with the person's message: the inbox row says who took it."""
+    ending: Callable[[TurnResult], tuple[Change, ...]] | None = None
+    """Gives what is committed with the turn's end: the reply, the inbox row's end."""
+    ended: bool = False
+    """What `ending` gives has been committed."""
+    steering: tuple[Change, ...] = ()
+    """Committed instead of both when the text goes into a turn that runs already."""
 
     def emit(self, event: Event) -> None:
         """Tell all listeners. Never waits."""
@@ -45,18 +53,23 @@ class Letter:
 class Mailbox:
     """What waits for one conversation, and the task that works through it."""
 
-    def __init__(self, run: Callable[[Letter], Awaitable[None]]) -> None:
+    def __init__(self, run: Callable[[Letter, Mailbox], Awaitable[None]]) -> None:
         self._run = run
         self._waiting: deque[Letter] = deque()
         self._running: Letter | None = None
         self._worker: asyncio.Task[None] | None = None
-        self.steering: list[tuple[str, str]] = []
-        """Text and sender for the running turn; its agent takes them between steps."""
+        self.steering: list[Letter] = []
+        """Letters for the running turn; its agent takes them between steps."""
 
     @property
     def running(self) -> Letter | None:
         """The letter whose turn runs now."""
         return self._running
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        return self._worker is not None and not self._worker.done()
 
     @property
     def waiting(self) -> int:
@@ -66,7 +79,7 @@ class Mailbox:
         """Take in a letter. On a busy conversation *busy* says what it does."""
         running = self._running
         if running is not None and busy == "steer":
-            self.steering.append((letter.text, letter.sender))
+            self.steering.append(letter)
             running.listeners.extend(letter.listeners)
             return
         if running is not None and busy == "interrupt":
@@ -78,11 +91,11 @@ class Mailbox:
             self._worker = asyncio.ensure_future(self._work())
 
     def stop(self) -> bool:
-        """Cancel the running turn. False when there is none."""
-        if self._running is None:
-            return False
-        self._running.cancelled.set()
-        return True
+        """Cancel the running turn and what waits behind it. False when there is neither."""
+        letters = [*([self._running] if self._running else []), *self._waiting]
+        for letter in letters:
+            letter.cancelled.set()
+        return bool(letters)
 
     async def close(self) -> None:
         """End at once: a running turn stays open in the journal, to be resumed."""
@@ -100,12 +113,11 @@ class Mailbox:
         while self._waiting:
             letter = self._running = self._waiting.popleft()
             try:
-                await self._run(letter)
+                await self._run(letter, self)
             finally:
                 self._running = None
                 for listener in letter.listeners:
                     listener.close()
-            if self.steering:  # it came too late for that turn: it is the next message
-                text = "\n".join(text for text, _ in self.steering)
-                self.steering.clear()
-                self._waiting.appendleft(Letter(text, letter.authority, sender=letter.sender))
+            # What came too late for that turn is the next message.
+            self._waiting.extendleft(reversed(self.steering))
+            self.steering.clear()

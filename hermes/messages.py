@@ -17,13 +17,13 @@ import msgspec
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
-class Text(msgspec.Struct, frozen=True, tag="text"):
+class Text(msgspec.Struct, frozen=True, tag="text", gc=False):
     """Visible text."""
 
     text: str
 
 
-class Image(msgspec.Struct, frozen=True, tag="image"):
+class Image(msgspec.Struct, frozen=True, tag="image", gc=False):
     """A picture, by its bytes."""
 
     media_type: str
@@ -32,7 +32,7 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     """The bytes in base64."""
 
 
-class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
+class Thinking(msgspec.Struct, frozen=True, tag="thinking", gc=False):
     """Reasoning that the model showed. Sent back only to the vendor that made it."""
 
     text: str
@@ -40,7 +40,7 @@ class Thinking(msgspec.Struct, frozen=True, tag="thinking"):
     """What the vendor wants back with it (a signature, an encrypted block), untouched."""
 
 
-class ToolUse(msgspec.Struct, frozen=True, tag="tool_use"):
+class ToolUse(msgspec.Struct, frozen=True, tag="tool_use", gc=False):
     """The model asks for a tool."""
 
     id: str
@@ -50,7 +50,7 @@ class ToolUse(msgspec.Struct, frozen=True, tag="tool_use"):
     """JSON text exactly as the model wrote it, even when it does not parse."""
 
 
-class ToolOutput(msgspec.Struct, frozen=True, tag="tool_output"):
+class ToolOutput(msgspec.Struct, frozen=True, tag="tool_output", gc=False):
     """The answer to one `ToolUse`."""
 
     id: str
@@ -61,9 +61,10 @@ class ToolOutput(msgspec.Struct, frozen=True, tag="tool_output"):
 
 
 Content: TypeAlias = Text | Image | Thinking | ToolUse | ToolOutput
+"""What a message is made of."""
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message of a conversation."""
 
     role: Role
@@ -80,7 +81,7 @@ class Message(msgspec.Struct, frozen=True):
         return tuple(part for part in self.parts if isinstance(part, ToolUse))
 
 
-class ToolSpec(msgspec.Struct, frozen=True):
+class ToolSpec(msgspec.Struct, frozen=True, gc=False):
     """A tool as the model is told of it."""
 
     name: str
@@ -89,7 +90,7 @@ class ToolSpec(msgspec.Struct, frozen=True):
     """JSON Schema of the arguments, as JSON text, so that its bytes never change."""
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """Tokens of one or more model calls. `input` counts all input, cached or not."""
 
     input: int = 0

@@ -19,6 +19,7 @@ from hermes.turn import Turn, TurnResult
 A = TypeVar("A")
 R = TypeVar("R")
 Next: TypeAlias = Callable[[A], Awaitable[R]]
+"""The rest of the chain: takes the thing (changed or not), gives the result."""
 
 
 class Stage(IntEnum):

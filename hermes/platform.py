@@ -15,7 +15,7 @@ import msgspec
 
 from hermes.messages import Image
 from hermes.resource import Resource
-from hermes.session import Account, SessionKey
+from hermes.session import Account, PersonId, Role, SessionKey
 from hermes.splitting import Unit, split_text
 
 
@@ -40,7 +40,21 @@ class Inbound(msgspec.Struct, frozen=True):
     attachments: tuple[Attachment, ...] = ()
     direct: bool = True
     """A private chat, or we were addressed by name."""
+    group: bool = False
+    """Others read this chat too: what is meant for one person is not said there."""
     reply_to: str = ""
+    person: PersonId = ""
+    """Who we think it is. Set in `receive`, never by a platform or a model."""
+    role: Role | None = None
+    """What they may do. Set in `receive`; while it is None nobody is let in."""
+    bound: SessionKey | None = None
+    """The key whose binding says which conversation this is, where that is not `key` itself (a
+    person's chats that share one). Answers still go to `key`. Set in `receive`."""
+    fresh: bool = False
+    """A new conversation begins with this message (a reset policy). Set in `receive`; commands are
+    given in the old one."""
+    notice: str = ""
+    """Shown to the sender before the answer, where the message is admitted. Set in `receive`."""
     answers: str = ""
     """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0
@@ -149,6 +163,10 @@ class Platform(Resource):
     """A messenger. One object per process and account."""
 
     limits: PlatformLimits = PlatformLimits()
+
+    def missing(self) -> str:
+        """Say what must be configured before it can run; empty where nothing is."""
+        return ""
 
     @abstractmethod
     async def run(self, inbox: Inbox) -> None:

@@ -28,6 +28,7 @@ from hermes.secrets import PluginSecrets, SecretStore
 if TYPE_CHECKING:
     from hermes.config import Config, Problem
     from hermes.middleware import Middleware
+    from hermes.slash import Slash
 
 CONTRACTS = {
     "providers": "hermes.provider:Provider",
@@ -138,6 +139,13 @@ class Host:
             overrides=self._overrides,
             report=lambda problem: self.report(problem) if self.report else None,
         )
+
+    @functools.cached_property
+    def slash(self) -> Slash:
+        """The commands of chats. Imports click, so not every command does."""
+        from hermes.slash import Slash  # noqa: PLC0415
+
+        return Slash(self)
 
     # what there is ------------------------------------------------------------------------------
 

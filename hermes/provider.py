@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Emit: TypeAlias = Callable[[Event], None]
 """Tell the listeners. Never waits, never raises."""
 Stop: TypeAlias = Literal["end", "tools", "length", "filter"]
+"""Why a model stopped: it was done, it calls tools, it ran out of room, it was filtered."""
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -82,7 +83,9 @@ class ModelRequest:
         """The turn it belongs to; None for a call outside any turn."""
         self.retractable = retractable
         """Listeners can take text back (a terminal can, a pipe or SSE cannot)."""
-        self._chunks = [0] if _chunks is None else _chunks
+        self._chunks = [0, spec.attempt] if _chunks is None else _chunks
+        # Chunks emitted and the last attempt's number, shared by every copy: two middleware that
+        # both try again (retry beneath fallback) must not give one number twice.
 
     @property
     def committed(self) -> bool:
@@ -100,7 +103,7 @@ class ModelRequest:
 
     def again(self, reason: str, **changes: Any) -> ModelRequest:
         """Make the request of another attempt; listeners drop what this step said so far."""
-        attempt = self.spec.attempt + 1
+        attempt = self._chunks[1] = max(self._chunks[1], self.spec.attempt) + 1
         self.emit(StreamRestarted(self.spec.step, attempt, reason))
         return self.replace(attempt=attempt, **changes)
 

@@ -18,7 +18,7 @@ from hermes.events import Answered, Asked
 from hermes.killpoint import reach
 from hermes.records import QuestionAnswered, QuestionPut
 from hermes.store import Enqueue, SetState, Settle, Store
-from hermes.turn import Ask, Question, Reply
+from hermes.turn import NOBODY, Ask, Question, Reply
 
 if TYPE_CHECKING:
     from hermes.provider import Emit
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 QUEUE = "questions"
 POLL = 1.0
 """Seconds between looks for an answer that another process took."""
-NOBODY = Reply("deny", "nobody can be asked here")
 
 
 class Questions:

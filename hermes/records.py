@@ -12,19 +12,19 @@ from typing import ClassVar, Literal, TypeAlias
 import msgspec
 
 from hermes.errors import Failure
-from hermes.messages import Content, Image, Message, Text, ToolSpec, Usage
+from hermes.messages import Content, Image, Message, Text, ToolSpec, Usage, clean
 
 TurnStatus: TypeAlias = Literal["ok", "failed", "blocked", "cancelled"]
 
 
-class Body(msgspec.Struct, frozen=True, kw_only=True):
+class Body(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of all bodies."""
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
 
 
-class Opened(Body, frozen=True, kw_only=True):
+class Opened(Body, frozen=True, kw_only=True, gc=False):
     """A conversation began: what its model was told, once and for all (§5.5)."""
 
     kind: ClassVar[str] = "opened"
@@ -36,7 +36,7 @@ class Opened(Body, frozen=True, kw_only=True):
     """What a fork brought along from its parent."""
 
 
-class Reprompted(Body, frozen=True, kw_only=True):
+class Reprompted(Body, frozen=True, kw_only=True, gc=False):
     """Prompt and tools were rendered again: says why."""
 
     kind: ClassVar[str] = "reprompted"
@@ -45,7 +45,7 @@ class Reprompted(Body, frozen=True, kw_only=True):
     reason: str
 
 
-class UserSaid(Body, frozen=True, kw_only=True):
+class UserSaid(Body, frozen=True, kw_only=True, gc=False):
     """Somebody's message started a turn."""
 
     kind: ClassVar[str] = "user"
@@ -58,7 +58,7 @@ class UserSaid(Body, frozen=True, kw_only=True):
     """The surface or platform it came from; for text from a stranger, that it did."""
 
 
-class Steered(Body, frozen=True, kw_only=True):
+class Steered(Body, frozen=True, kw_only=True, gc=False):
     """Text that a person added to a running turn, after a batch of tool results."""
 
     kind: ClassVar[str] = "steered"
@@ -66,7 +66,7 @@ class Steered(Body, frozen=True, kw_only=True):
     sender: str = ""
 
 
-class Answer(Body, frozen=True, kw_only=True):
+class Answer(Body, frozen=True, kw_only=True, gc=False):
     """The model answered: text, thinking, tool uses."""
 
     kind: ClassVar[str] = "model"
@@ -80,7 +80,7 @@ class Answer(Body, frozen=True, kw_only=True):
     """Cut short by a stop; kept because the person saw it."""
 
 
-class Started(Body, frozen=True, kw_only=True):
+class Started(Body, frozen=True, kw_only=True, gc=False):
     """A tool with a lasting effect is about to run (`KEYED` and `ONCE` only)."""
 
     kind: ClassVar[str] = "started"
@@ -93,7 +93,7 @@ class Started(Body, frozen=True, kw_only=True):
     """Hash of what was granted."""
 
 
-class Finished(Body, frozen=True, kw_only=True):
+class Finished(Body, frozen=True, kw_only=True, gc=False):
     """A tool call has its result, whatever it is."""
 
     kind: ClassVar[str] = "finished"
@@ -110,7 +110,7 @@ class Finished(Body, frozen=True, kw_only=True):
     """The effect may or may not have happened; it was not repeated."""
 
 
-class QuestionPut(Body, frozen=True, kw_only=True):
+class QuestionPut(Body, frozen=True, kw_only=True, gc=False):
     """A person was asked."""
 
     kind: ClassVar[str] = "asked"
@@ -124,7 +124,7 @@ class QuestionPut(Body, frozen=True, kw_only=True):
     """UTC microseconds after which silence means "deny"."""
 
 
-class QuestionAnswered(Body, frozen=True, kw_only=True):
+class QuestionAnswered(Body, frozen=True, kw_only=True, gc=False):
     """The answer, or that time ran out. Spent once."""
 
     kind: ClassVar[str] = "answered"
@@ -134,7 +134,7 @@ class QuestionAnswered(Body, frozen=True, kw_only=True):
     by: str = ""
 
 
-class Compacted(Body, frozen=True, kw_only=True):
+class Compacted(Body, frozen=True, kw_only=True, gc=False):
     """From here on the model sees *messages* instead of everything before record *upto*."""
 
     kind: ClassVar[str] = "compacted"
@@ -144,7 +144,7 @@ class Compacted(Body, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Rewound(Body, frozen=True, kw_only=True):
+class Rewound(Body, frozen=True, kw_only=True, gc=False):
     """The model no longer sees the records after *to* (``/undo``, ``/retry``)."""
 
     kind: ClassVar[str] = "rewound"
@@ -152,14 +152,14 @@ class Rewound(Body, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Resumed(Body, frozen=True, kw_only=True):
+class Resumed(Body, frozen=True, kw_only=True, gc=False):
     """An interrupted turn went on, in another process or after a crash."""
 
     kind: ClassVar[str] = "resumed"
     attempt: int
 
 
-class Ended(Body, frozen=True, kw_only=True):
+class Ended(Body, frozen=True, kw_only=True, gc=False):
     """The turn is over."""
 
     kind: ClassVar[str] = "ended"
@@ -170,7 +170,7 @@ class Ended(Body, frozen=True, kw_only=True):
     usage: Usage = Usage()
 
 
-class Note(Body, frozen=True, kw_only=True):
+class Note(Body, frozen=True, kw_only=True, gc=False):
     """A plugin's own record. Never enters what the model sees."""
 
     kind: ClassVar[str] = "note"
@@ -181,7 +181,7 @@ class Note(Body, frozen=True, kw_only=True):
     data_version: int = 1
 
 
-class Unknown(Body, frozen=True, kw_only=True):
+class Unknown(Body, frozen=True, kw_only=True, gc=False):
     """A record of a newer program, kept as it is."""
 
     kind: ClassVar[str] = "unknown"
@@ -190,14 +190,14 @@ class Unknown(Body, frozen=True, kw_only=True):
     payload: bytes
 
 
-class Erased(Body, frozen=True, kw_only=True):
+class Erased(Body, frozen=True, kw_only=True, gc=False):
     """What stood here was forgotten on purpose."""
 
     kind: ClassVar[str] = "erased"
     why: str = ""
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One line of the journal."""
 
     turn: str
@@ -252,8 +252,19 @@ def decode(kind: str, version: int, payload: bytes) -> Body:
         return Unknown(of=kind, of_version=version, payload=payload)
     try:
         return decoder.decode(payload)
-    except msgspec.DecodeError:
-        return Unknown(of=kind, of_version=version, payload=payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _mended(decoder, payload) or Unknown(of=kind, of_version=version, payload=payload)
+
+
+def _mended(decoder: msgspec.json.Decoder[Body], payload: bytes) -> Body | None:
+    """Read a payload whose text is broken: what is no character becomes U+FFFD."""
+    import json  # noqa: PLC0415 - it reads half pairs, which msgspec refuses; hardly ever needed
+
+    try:
+        plain = json.loads(payload.decode("utf-8", "replace"))
+        return decoder.decode(clean(json.dumps(plain, ensure_ascii=False)).encode())
+    except (ValueError, RecursionError):  # msgspec's and json's errors are ValueErrors
+        return None
 
 
 def searchable(body: Body) -> tuple[str, str]:

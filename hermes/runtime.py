@@ -23,8 +23,8 @@ from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
-from hermes.identity import new_id
-from hermes.mailbox import Letter, Mailbox
+from hermes.identity import new_id, now
+from hermes.mailbox import Mailbox
 from hermes.memory import Memory
 from hermes.models import ModelCalls
 from hermes.opening import Prompts, Tools
@@ -45,6 +45,8 @@ from hermes.turns import Turns
 
 CACHE = 64_000_000
 """Characters of transcripts kept in memory; what is over is folded again when needed."""
+MAILBOXES = 1000
+"""Mailboxes kept; past it the empty ones go."""
 CHOSEN = "hermes/model"
 """State of a conversation: the model a person chose for it."""
 
@@ -67,6 +69,7 @@ class Runtime:
         self._turns = Turns(self)
         self._agents: dict[SessionId, Agent] = {}
         self._mailboxes: dict[SessionId, Mailbox] = {}
+        self._awaited: dict[SessionKey, SessionId] = {}
         self._observers: list[tuple[Listener, asyncio.Task[None]]] = []
 
     @classmethod
@@ -197,12 +200,15 @@ class Runtime:
         """Give the mailbox of a conversation."""
         mailbox = self._mailboxes.get(id)
         if mailbox is None:
-
-            async def run(letter: Letter) -> None:
-                await self._turns.run(id, letter, self._mailboxes[id])
-
-            mailbox = self._mailboxes[id] = Mailbox(run)
+            if len(self._mailboxes) >= MAILBOXES:
+                self._mailboxes = {i: m for i, m in self._mailboxes.items() if m.busy}
+            mailbox = self._mailboxes[id] = Mailbox(partial(self._turns.run, id))
         return mailbox
+
+    async def idle(self) -> None:
+        """Wait until no conversation has anything to do."""
+        for mailbox in list(self._mailboxes.values()):
+            await mailbox.idle()
 
     # -- agents -------------------------------------------------------------------------------
 
@@ -331,11 +337,21 @@ class Runtime:
     def unborn(self, key: SessionKey | None, directory: str, parent: SessionId = "") -> SessionInfo:
         """Make a conversation that the journal will have with its first turn."""
         id, person = new_id(), (key.person if key else "") or OWNER
-        info = SessionInfo(id, "", self.surface, person, directory, parent)
+        surface = key.platform if key and self.surface == "gateway" else self.surface
+        info = SessionInfo(id, "", surface, person, directory, parent, created=now())
         born: tuple[Change, ...] = (
-            Describe(id, surface=self.surface, person=person, directory=directory, parent=parent),
+            Describe(id, surface=surface, person=person, directory=directory, parent=parent),
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
+        if key:
+            self._awaited[key] = id
+        return info
+
+    def awaited(self, key: SessionKey) -> SessionInfo | None:
+        """Give the conversation that *key* will be bound to by a turn that has not begun yet."""
+        info = self.newborn(self._awaited.get(key, ""))
+        if info is None:
+            self._awaited.pop(key, None)
         return info
 
     def newborn(self, id: SessionId) -> SessionInfo | None:

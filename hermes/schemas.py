@@ -82,6 +82,12 @@ def admits_nothing(schema: dict[str, Any], root: dict[str, Any]) -> bool:
     )
 
 
+def empty(schema: dict[str, Any]) -> Any:
+    """Give what stands for a section that is not written: nothing, or one without keys."""
+    kinds = {option.get("type") for option in _alternatives(schema, schema)}
+    return None if "null" in kinds else [] if kinds == {"array"} else {}
+
+
 def prune(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     """Leave out the empty keys of sections."""
     if not isinstance(value, dict):

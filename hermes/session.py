@@ -15,6 +15,7 @@ SessionId: TypeAlias = str
 """A UUIDv7: ids sort by the time they were made."""
 PersonId: TypeAlias = str
 Role: TypeAlias = Literal["guest", "user", "owner"]
+"""What a person may do here, from least to most."""
 
 ROLES: tuple[Role, ...] = ("guest", "user", "owner")
 """From least to most."""

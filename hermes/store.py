@@ -97,6 +97,7 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 Change: TypeAlias = Append | Describe | Bind | Enqueue | Settle | SetState | Lease
+"""What `Store.commit` takes."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -185,8 +186,10 @@ class Store(Resource):
         """Give the conversation that *key* means."""
 
     @abstractmethod
-    async def pending(self, queue: str, limit: int | None = None) -> list[Item]:
-        """List the unsettled items of a queue, oldest first."""
+    async def pending(
+        self, queue: str, limit: int | None = None, keys: Sequence[str] | None = None
+    ) -> list[Item]:
+        """List the unsettled items of a queue, oldest first; only those of *keys*, if given."""
 
     @abstractmethod
     async def state(self, scope: Scope, of: str, name: str) -> bytes | None:

@@ -52,9 +52,12 @@ class Effect(StrEnum):
 
 
 READ, KEYED, ONCE = Effect.READ, Effect.KEYED, Effect.ONCE
+"""The members of `Effect`, by themselves."""
 
 Need: TypeAlias = Literal["read", "write", "run", "network", "send", "spend", "configure"]
+"""What a tool needs of the world: what policy judges."""
 EVERY_NEED: frozenset[str] = frozenset(get_args(Need))
+"""What a tool needs that does not say."""
 
 
 class Lane(msgspec.Struct, frozen=True):

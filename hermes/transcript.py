@@ -82,6 +82,8 @@ class Fold:
         self._outputs: dict[int, ToolOutput] = {}
         self._answer_seq = 0
         self._held = Message("assistant", ())
+        self._ids: set[str] = set()
+        """Of all tool uses so far."""
         self._compacted_at = 0
 
     @property
@@ -151,15 +153,14 @@ class Fold:
         if not body.parts:
             return
         parts: list[Content] = []
-        seen: set[str] = set()
         for part in body.parts:
             if isinstance(part, Text):
                 part = Text(clean(part.text))
             elif isinstance(part, ToolUse):
                 identity = clean(part.id)
-                while identity in seen:  # an id used twice in one answer
+                while not identity or identity in self._ids:  # vendors refuse both
                     identity += "~"
-                seen.add(identity)
+                self._ids.add(identity)
                 part = ToolUse(identity, clean(part.name), clean(part.arguments))
             parts.append(part)
         message = Message("assistant", tuple(parts))
@@ -171,8 +172,9 @@ class Fold:
         self._held = message
 
     def _finished(self, body: Finished) -> None:
+        identity = clean(body.id).rstrip("~")
         for place, use in enumerate(self._uses):
-            if use.id.rstrip("~") == body.id.rstrip("~") and place not in self._outputs:
+            if use.id.rstrip("~") == identity and place not in self._outputs:
                 text = clean(body.text)
                 self._outputs[place] = ToolOutput(
                     use.id, use.name, text, body.is_error, body.images
@@ -234,6 +236,7 @@ class Transcript:
         self.owner = ""
         """Lease that appends carry; empty between turns."""
         self._pending: list[Record] = []
+        self._also: list[Change] = []
         self._writing = asyncio.Lock()
 
     async def refresh(self) -> None:
@@ -247,6 +250,10 @@ class Transcript:
         """Add a record to the next commit."""
         self._pending.append(Record(turn, body))
 
+    def also(self, changes: Sequence[Change]) -> None:
+        """Add other changes to the next commit."""
+        self._also.extend(changes)
+
     @property
     def waiting(self) -> bool:
         """Whether something is noted and not committed."""
@@ -255,6 +262,7 @@ class Transcript:
     def discard(self) -> None:
         """Drop what was noted and not committed."""
         self._pending.clear()
+        self._also.clear()
 
     async def commit(self, before: Sequence[Change] = (), after: Sequence[Change] = ()) -> None:
         """Make everything noted so far durable, between *before* and *after*, then fold it.
@@ -268,6 +276,7 @@ class Transcript:
     async def _commit(self, before: Sequence[Change], after: Sequence[Change]) -> None:
         async with self._writing:
             records, self._pending = tuple(self._pending), []
+            after, self._also = (*self._also, *after), []
             if not records and not before and not after:
                 return
             append: tuple[Change, ...] = (

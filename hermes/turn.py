@@ -78,6 +78,9 @@ class Reply(msgspec.Struct, frozen=True):
         return self.choice == "deny"
 
 
+NOBODY = Reply("deny", "nobody can be asked here")
+"""The answer where nobody can see the question."""
+
 Ask: TypeAlias = Callable[[Question], Awaitable[Reply]]
 
 

@@ -8,6 +8,8 @@ and the person's message. *Step*: what is known before an effect, then after it 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermes.agent import Agent
@@ -66,6 +68,7 @@ class Turns:
             raise
         finally:
             if not _ending():
+                await self._give_end(letter, result)
                 finished = TurnFinished(
                     result.status, result.reply, result.usage, result.model, result.fallback, id
                 )
@@ -113,18 +116,14 @@ class Turns:
             return TurnResult.failed(failure)
         letter.emit(Notice("Going on with the turn that was interrupted."))
         said = open_turn.said
-        again = Letter(
-            said.text,
-            letter.authority,
-            images=said.images,
-            sender=said.sender,
-            source=said.source,
-            model=letter.model,
-            listeners=letter.listeners,
-            cancelled=letter.cancelled,
-            retractable=letter.retractable,
+        again = replace(
+            letter, text=said.text, images=said.images, sender=said.sender, source=said.source
         )
-        return await self._turn(info, again, agent, open_turn.id, resumed=True)
+        if not letter.resume:  # its own message is still to come
+            again.taking, again.ending = (), None
+        result = await self._turn(info, again, agent, open_turn.id, resumed=True)
+        letter.ended = again.ended
+        return result
 
     async def _turn(
         self, info: SessionInfo, letter: Letter, agent: Agent, id: str, *, resumed: bool = False
@@ -190,7 +189,7 @@ class Turns:
 
             async def take() -> None:
                 unborn = self.unborn.get(info.id, ())
-                await agent.transcript.commit(await mine.take(), unborn)
+                await agent.transcript.commit(await mine.take(), (*unborn, *letter.taking))
                 self.unborn.pop(info.id, None)
                 mine.taken = True
 
@@ -214,11 +213,11 @@ class Turns:
             except Broken as broken:
                 result = TurnResult.failed(Failure("plugin", str(broken), broken.plugin))
             if held and held[-1].taken:
-                await self._end(agent, turn, result, held[-1])
+                await self._end(agent, turn, result, held[-1], letter)
         finally:
             agent.transcript.discard()
             for one in held:
-                one.stop()
+                await one.stop()
         return result
 
     async def _open(self, info: SessionInfo, agent: Agent, turn: Turn) -> None:
@@ -243,7 +242,19 @@ class Turns:
             )
         agent.toolbox = runtime.toolbox(agent.transcript, info, tools)
 
-    async def _end(self, agent: Agent, turn: Turn, result: TurnResult, held: _Held) -> None:
+    async def _give_end(self, letter: Letter, result: TurnResult) -> None:
+        """Commit what a letter's end brings where no turn's end has carried it."""
+        if letter.ending is None or letter.ended:
+            return
+        try:
+            await self._runtime.store.commit(letter.ending(result))
+            letter.ended = True
+        except StoreError as error:
+            self._runtime.log.error("end of a message not kept", error=one_line(error))
+
+    async def _end(
+        self, agent: Agent, turn: Turn, result: TurnResult, held: _Held, letter: Letter
+    ) -> None:
         ended = Ended(
             status=result.status,
             failure=result.failure,
@@ -253,7 +264,10 @@ class Turns:
         )
         agent.transcript.note(ended, turn.input.id)
         reach("turn.ending")
-        await agent.transcript.commit((), (held.give_back(),))
+        brings = letter.ending(result) if letter.ending else ()
+        await agent.transcript.commit((), (held.give_back(), *brings))
+        held.ended = True
+        letter.ended = True
         reach("turn.ended")
 
     # -- leases -------------------------------------------------------------------------------
@@ -321,8 +335,7 @@ class _Held:
         self._cancelled = cancelled
         self._owner = agent.transcript.owner = new_owner(runtime.surface)
         self._renewing: asyncio.Task[None] | None = None
-        self.taken = False
-        self.lost = False
+        self.taken = self.ended = self.lost = False
 
     async def take(self) -> tuple[Change, ...]:
         """Give the changes that take the lease, over a dead holder's if need be."""
@@ -337,10 +350,14 @@ class _Held:
     def give_back(self) -> Change:
         return Lease(self._name, self._owner, 0)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """End it: a turn that the process's end cut short leaves its conversation free."""
         self._agent.transcript.owner = ""
         if self._renewing is not None:
             self._renewing.cancel()
+        if self.taken and not self.ended:
+            with contextlib.suppress(StoreError):
+                await self._runtime.store.commit((self.give_back(),))
 
     async def _renew(self) -> None:
         while True:

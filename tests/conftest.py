@@ -128,6 +128,21 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     made = Site(folder, tmp_path / "home")
     monkeypatch.setattr(sys, "path", [*made.path, *STANDARD])
     yield made
+    _forget(folder)
+
+
+@pytest.fixture
+def site_beside(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Give a site beside what is installed here: its plugins take part with all the others."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield Site(folder, home)
+    _forget(folder)
+
+
+def _forget(folder: Path) -> None:
     for name in [name for name in sys.modules if name.startswith("hermes_plugin_")]:
         if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hypothesis import given, settings, strategies as st
 
-from hermes import ConfigError
+from hermes import ConfigError, PluginError
 from hermes.document import Document
 
 SETTINGS = """
@@ -418,3 +418,51 @@ def test_any_value_in_any_file_is_set_exactly_or_refused(
         found = found[name]
     assert found == value
     assert Document(made).unsetting(tuple(path)) is not None
+
+
+def test_a_section_may_be_a_list_a_choice_or_nothing(site: Any) -> None:
+    offers = """
+        from hermes import hookimpl
+
+        @hookimpl
+        def hermes_settings():
+            names = ("steps", "either", "strict")
+            return [Offer(n, f"hermes_plugin_shapes.settings:{n.title()}", n) for n in names]
+    """
+    settings = """
+        from __future__ import annotations
+        import msgspec
+
+        class Step(msgspec.Struct, frozen=True):
+            name: str
+            times: int = 1
+
+        Steps = list[Step]
+        Either = list[str] | Step | None
+        Strict = bool | None
+    """
+    site.install("shapes", offers, settings=settings)
+    site.write("steps: [{name: wash, times: '2'}]\neither: [a, b]\nstrict: false\n")
+    assert site.plugin("shapes").reason == ""
+    config = site.host().config
+    assert config.problems == []
+    assert [(step.name, step.times) for step in config.section("steps")] == [("wash", 2)]
+    assert config.section("either") == ["a", "b"]
+    assert config.section("strict") is False
+    site.write("steps: [{nmae: wash}]\n")
+    config = site.host().config
+    assert "steps" in str(config.problems[0])
+    site.write("model: x\n")
+    config = site.host().config
+    assert [config.section(name) for name in ("steps", "either", "strict")] == [[], None, None]
+
+
+def test_a_plain_variable_is_read_from_env_and_not_redacted(site: Any) -> None:
+    site.write("")
+    (site.home / ".env").write_text("TEAM_MEMBERS=anna-maria,robert\n")
+    host = site.host()
+    assert host.config.variable("TEAM_MEMBERS") == "anna-maria,robert"
+    assert host.secrets.redact("anna-maria,robert") == "anna-maria,robert"
+    assert host.config.variable("NOBODY") is None
+    with pytest.raises(PluginError, match="Secret"):
+        host.config.variable("TEAM_TOKEN")

@@ -276,7 +276,7 @@ def test_two_environments_share_a_home_without_throwing_out_each_other_s_index(
     site.host()
     other = tmp_path / "other"
     (other / "thing-1.dist-info").mkdir(parents=True)
-    monkeypatch.syspath_prepend(other)
+    monkeypatch.setattr(sys, "path", [str(other), *sys.path])  # `site` set it too, and undoes it
     site.host()
     assert len(list((site.home / "cache").glob("plugins-*.json"))) == 2
 

@@ -10,6 +10,7 @@ used:
 TYPE_CHECKING = False
 
 _MODULES = {
+    "answers": "Call Fail Say",
     "children": "RealChildren",
     "commands": "FakeCommandContext give",
     "context": "CapturedLog FakeContext GivenConfig GivenSecrets LogEntry MemoryState make_context",
@@ -19,21 +20,21 @@ _MODULES = {
     "contracts.platform": "PlatformContract",
     "contracts.plugin": "PluginContract",
     "contracts.prompt": "PromptContract",
+    "contracts.provider": "ProviderContract",
     "contracts.store": "StoreContract",
+    "contracts.terminal": "TerminalContract",
+    "contracts.tools": "ToolContract",
     "fakes": "FakeMemory FakePlatform MemoryInbox",
     "make": "Asker Events assistant make_authority make_call make_inbound make_key"
     " make_outgoing make_request make_session make_tool make_turn",
     "models": "FakeModels ModelQuestion",
+    "openai_server": "OpenAIServer",
+    "openai_wire": "Exchange Raw",
+    "provider": "ScriptedProvider",
+    "pseudo_terminal": "PseudoTerminal",
     "runtime": "AllowAll open_runtime",
     "servers": "Server serve",
     "store": "MemoryDisk MemoryStore",
-    "answers": "Call Fail Say",
-    "provider": "ScriptedProvider",
-    "openai_server": "OpenAIServer",
-    "openai_wire": "Exchange Raw",
-    "contracts.provider": "ProviderContract",
-    "contracts.terminal": "TerminalContract",
-    "contracts.tools": "ToolContract",
     "telegram": "TelegramServer",
     "terminal": "FakeBackend FakeProcess FakeTerminal",
 }
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
     from hermes.testing.openai_server import OpenAIServer as OpenAIServer
     from hermes.testing.openai_wire import Exchange as Exchange, Raw as Raw
     from hermes.testing.provider import ScriptedProvider as ScriptedProvider
+    from hermes.testing.pseudo_terminal import PseudoTerminal as PseudoTerminal
     from hermes.testing.runtime import AllowAll as AllowAll, open_runtime as open_runtime
     from hermes.testing.servers import Server as Server, serve as serve
     from hermes.testing.store import MemoryDisk as MemoryDisk, MemoryStore as MemoryStore

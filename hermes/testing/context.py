@@ -154,16 +154,26 @@ class MemoryState(State):
 class GivenConfig(ConfigView):
     """Sections that the test gives."""
 
-    def __init__(self, plugin: str, sections: Mapping[str, Any], revision: str = "1") -> None:
+    def __init__(
+        self,
+        plugin: str,
+        sections: Mapping[str, Any],
+        revision: str = "1",
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._plugin = plugin
         self._sections = dict(sections)
         self.revision = revision
+        self._variables = dict(variables or {})
 
     def section(self, name: str) -> Any:
         try:
             return self._sections[name]
         except KeyError:
             raise PluginError(self._plugin, f"does not own the section {name!r}") from None
+
+    def variable(self, name: str) -> str | None:
+        return self._variables.get(name)
 
 
 class FakeContext(PluginContext):
@@ -185,6 +195,7 @@ def make_context(
     settings: Any = None,
     sections: Mapping[str, Any] | None = None,
     secrets: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     state: MemoryState | None = None,
     models: FakeModels | None = None,
     children: RealChildren | None = None,
@@ -192,13 +203,14 @@ def make_context(
     """Make the context of plugin *plugin* beneath *home*.
 
     *settings* is its struct, *sections* further config sections, *secrets* values by reference or
-    variable name. Pass the *state* of an earlier context to play a restart.
+    variable name, *variables* plain ones of the environment. Pass the *state* of an earlier context
+    to play a restart.
     """
     own = {} if settings is None else {plugin: settings}
     return FakeContext(
         plugin,
         settings=settings,
-        config=GivenConfig(plugin, {**own, **(sections or {})}),
+        config=GivenConfig(plugin, {**own, **(sections or {})}, variables=variables),
         secrets=GivenSecrets(secrets),
         state=state or MemoryState(),
         paths=HomePaths(home, plugin),

@@ -15,12 +15,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
+
 from hermes.context import PluginContext
 from hermes.errors import NotFound
+from hermes.kernel_settings import GatewaySettings
 from hermes.middleware import Middleware, Next, Stage
 from hermes.plugins import Offered
 from hermes.provider import Provider
 from hermes.runtime import Runtime
+from hermes.slash import Slash
 from hermes.store import Store
 from hermes.testing.context import CapturedLog, GivenConfig, GivenSecrets, make_context
 from hermes.testing.store import MemoryStore
@@ -59,6 +63,7 @@ class GivenHost:
             "agent": SimpleNamespace(max_turns=90),
             **(settings or {}),
         }
+        kernel["gateway"] = msgspec.convert(kernel.get("gateway", {}), GatewaySettings)
         kernel["terminal"] = SimpleNamespace(**{**terminal, **kernel.get("terminal", {})})
         self.config = GivenConfig("hermes", {"hermes": SimpleNamespace(**kernel)})
         self.secrets = GivenSecrets()
@@ -85,6 +90,10 @@ class GivenHost:
         except KeyError:
             raise NotFound(f"no {kind} {name!r}") from None
         return made(self.context("test")) if isinstance(made, type) else made
+
+    @property
+    def slash(self) -> Slash:
+        return Slash(cast(Any, self))
 
     def attach(self, **parts: Any) -> None:
         self._attached = parts

@@ -255,9 +255,16 @@ class MemoryStore(Store):
     async def bound(self, key: SessionKey) -> SessionId | None:
         return self.disk.bindings.get(key)
 
-    async def pending(self, queue: str, limit: int | None = None) -> list[Item]:
+    async def pending(
+        self, queue: str, limit: int | None = None, keys: Sequence[str] | None = None
+    ) -> list[Item]:
         entries = self.disk.queues.get(queue, {}).items()
-        return [Item(key, e.item, e.time) for key, e in entries if not e.end][:limit]
+        asked = None if keys is None else set(keys)
+        return [
+            Item(key, e.item, e.time)
+            for key, e in entries
+            if not e.end and (asked is None or key in asked)
+        ][:limit]
 
     async def state(self, scope: Scope, of: str, name: str) -> bytes | None:
         kept = self.disk.states.get((scope, of, name))

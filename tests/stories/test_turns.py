@@ -591,3 +591,29 @@ async def test_one_message_costs_two_commits_and_a_reading_step_one_more(tmp_pat
 async def test_a_failure_class_is_a_value(tmp_path: Path) -> None:
     assert Failure("rate_limit", "slow down").retryable
     assert not Failure("auth", "who?").retryable
+
+
+async def test_two_messages_at_once_to_a_new_place_are_one_conversation(tmp_path: Path) -> None:
+    provider = ScriptedProvider("a", "b")
+    async with open_runtime(tmp_path, provider=provider) as runtime:
+        key = make_key()
+        both = [heard(runtime.session(key).send(text)) for text in ("one", "two")]
+        assert {end(events).reply for events in await asyncio.gather(*both)} == {"a", "b"}
+        (_,) = await runtime.store.sessions()
+    assert [m.text for m in provider.requests[-1].messages] == ["one", "a", "two"]
+
+
+async def test_stop_reaches_what_waits_behind_the_turn_too(tmp_path: Path) -> None:
+    provider = ScriptedProvider(Say("never", hold=asyncio.Event()), "after")
+    async with open_runtime(tmp_path, provider=provider) as runtime:
+        conversation = runtime.session(make_key())
+        await conversation.load()
+        both = [asyncio.ensure_future(heard(conversation.send(text))) for text in ("one", "two")]
+        await provider.asked(1)
+        while not runtime.mailbox(conversation.info.id).waiting:
+            await asyncio.sleep(0)
+        assert await conversation.stop()
+        assert [end(await task).status for task in both] == ["cancelled", "cancelled"]
+        assert len(provider.requests) == 1
+        assert not await conversation.stop()
+        assert end(await heard(conversation.send("three"))).reply == "after"

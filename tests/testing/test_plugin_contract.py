@@ -129,6 +129,7 @@ MUTANTS: dict[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
     "abstract": (TARGETS, replaced("parts.py", "class Policy(Middleware):",
                  "from hermes import Memory\nclass Policy(Middleware, Memory):")),
     "nottools": (FITS, replaced("parts.py", "tools = [probe]", "tools = ['probe']")),
+    "family": (FITS, replaced("__init__.py", '"Two tools")', '"Two tools", family=True)')),
     "crashes": (FITS, replaced("parts.py", "context.settings.limit", "context.limit")),
     "factory": (FITS, replaced("parts.py", "@tool\n", "Policy = lambda context: None\n@tool\n")),
     "starts": (FITS, replaced("parts.py", "        self.limit",

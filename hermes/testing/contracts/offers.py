@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -24,9 +24,10 @@ from hermes.platform import Platform
 from hermes.prompt import PromptSection
 from hermes.provider import Provider
 from hermes.service import Check, Observer, Service
+from hermes.settings import decode_hook
 from hermes.store import Store
 from hermes.terminal import TerminalBackend
-from hermes.tools import Tool, Toolset
+from hermes.tools import Tool, Toolset, ToolsetFamily
 
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("hermes_"))
 KINDS: dict[str, type] = {
@@ -143,20 +144,26 @@ def target_problems(kind: str, offer: Offer, module: ModuleType) -> list[str]:
     return [] if callable(target) else [f"{where} is neither a class nor a factory"]
 
 
-def family_problems(kind: str, offer: Offer, made: Any) -> list[str]:
+def made_problems(kind: str, offer: Offer, made: Any) -> list[str]:
     """List why *made*, what the host got of *offer*, is not what its kind asks for."""
     if kind == "commands" and isinstance(made, (Command, Group)):
         if set(offer.surfaces) != made.surfaces:
             said = f"says {', '.join(offer.surfaces)}, the command {', '.join(made.surfaces)}"
             return [f"commands {offer.name!r}: its offer {said}"]
-    if offer.family or _fits(kind, made):
+    fits = _is_family(kind, made) if offer.family else _fits(kind, made)
+    if fits:
         return []
     return [f"{kind} {offer.name!r}: {offer.target} gave {made!r}"]
 
 
+def _is_family(kind: str, made: Any) -> bool:
+    """Only families of tools have a contract so far."""
+    return kind != "tools" or isinstance(made, ToolsetFamily)
+
+
 def _fits(kind: str, made: Any) -> bool:
     if kind == "settings":
-        return inspect.isclass(made) and issubclass(made, msgspec.Struct)
+        return is_section(made)
     if kind == "commands":
         return isinstance(made, (Command, Group))
     if kind == "tools":
@@ -167,17 +174,50 @@ def _fits(kind: str, made: Any) -> bool:
 
 def settings_problems(offer: Offer) -> list[str]:
     """List what keeps a settings struct from being checked, defaulted and explained."""
-    struct = resolve(offer.target)
+    target = resolve(offer.target)
     where = f"settings {offer.name!r}: {offer.target}"
-    if not (inspect.isclass(struct) and issubclass(struct, msgspec.Struct)):
-        return [f"{where} is no msgspec.Struct"]
-    problems = [] if struct.__struct_config__.frozen else [f"{where} must be frozen"]
-    for field in msgspec.structs.fields(struct):
-        if field.required:
-            problems.append(f"{where}.{field.name} has no default")
-        if field.name not in documented(struct):
-            problems.append(f"{where}.{field.name} has no docstring line beneath it")
+    if not is_section(target):
+        return [f"{where} is no msgspec.Struct, nor a list, mapping or choice of them"]
+    problems = []
+    for struct in structs_of(target):
+        if not struct.__struct_config__.frozen:
+            problems.append(f"{where} must be frozen")
+        for field in msgspec.structs.fields(struct):
+            if field.required and struct is target:
+                problems.append(f"{where}.{field.name} has no default")
+            if field.name not in documented(struct):
+                problems.append(f"{where}.{field.name} has no docstring line beneath it")
+    try:
+        unwritten(target)
+    except msgspec.ValidationError:
+        problems.append(f"{where} admits neither an empty section nor none: it has no default")
     return problems
+
+
+def is_section(target: Any) -> bool:
+    """Whether a config section can be of this type: a struct, or made of types (``list[X]``)."""
+    return get_origin(target) is not None or (
+        inspect.isclass(target) and issubclass(target, msgspec.Struct)
+    )
+
+
+def structs_of(target: Any) -> Iterator[type[msgspec.Struct]]:
+    """Give the structs that a section's type is made of."""
+    if inspect.isclass(target) and issubclass(target, msgspec.Struct):
+        yield target
+    for argument in get_args(target):
+        yield from structs_of(argument)
+
+
+def unwritten(target: Any) -> Any:
+    """Give what a section is where nothing is written. Raises msgspec.ValidationError."""
+    nothing: Any
+    for nothing in (None, []):
+        try:
+            return msgspec.convert(nothing, target, dec_hook=decode_hook)
+        except msgspec.ValidationError:
+            continue
+    return msgspec.convert({}, target, dec_hook=decode_hook)
 
 
 def documented(struct: type) -> set[str]:

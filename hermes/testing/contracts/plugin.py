@@ -21,13 +21,14 @@ from hermes.testing.contracts.distribution import (
 )
 from hermes.testing.contracts.offers import (
     KINDS,
-    family_problems,
     hook_problems,
     listing_problems,
+    made_problems,
     offered,
     resolve,
     settings_problems,
     target_problems,
+    unwritten,
 )
 from hermes.testing.pytest_plugin import MakeContext
 
@@ -46,9 +47,9 @@ class PluginContract:
 
     @pytest.fixture
     def settings(self, plugin: Plugin) -> dict[str, Any]:
-        """Give the struct of each section of the plugin."""
+        """Give what each section of the plugin is where nothing is written."""
         offers = offered(plugin.module).get("settings", [])
-        return {offer.name: resolve(offer.target)() for offer in offers}
+        return {offer.name: unwritten(resolve(offer.target)) for offer in offers}
 
     def test_its_metadata_is_whole(self, plugin: Plugin) -> None:
         problems = metadata_problems(plugin)
@@ -92,7 +93,7 @@ class PluginContract:
         for kind, offers in offered(plugin.module).items():
             for offer in offers:
                 made = make(offer, kind, context)
-                problems += family_problems(kind, offer, made)
+                problems += made_problems(kind, offer, made)
         assert not problems, "\n".join(problems)
         assert not asyncio.all_tasks() - tasks, "making an offer started a task: do it in open()"
         assert not off_loopback, "making an offer connected somewhere: do it in open()"

@@ -418,12 +418,12 @@ async def test_the_worst_is_refused_even_when_it_was_allowed(gate: Any) -> None:
 
 
 async def test_the_question_shows_the_exact_command_and_where(gate: Any) -> None:
-    await gate(shell, {"command": "cd src && make"}, backend="docker", directory="/work")
+    await gate(shell, {"command": "cd src && make"}, backend="docker", directory="/srv")
 
     assert gate.asked[0].splitlines() == [
         "terminal wants to read, change files, run commands, use the network:",
         "  cd src && make",
-        "in docker:/work",
+        "in docker:/srv",
     ]
 
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from hermes.conversation import Conversation
     from hermes.runtime import Runtime
 
-BETTER = "For a model that uses tools: hermes model lists them, hermes model PROVIDER:NAME chooses."
+BETTER = (
+    "For a model that uses tools: hermes model lists them, hermes model PROVIDER:MODEL chooses."
+)
 SHOWN = 300
 """Characters of the last message that a recap shows."""
 
@@ -55,10 +57,7 @@ async def recap(screen: Screen, here: Conversation) -> None:
     messages = [message for message in await here.messages() if message.text.strip()]
     said = [message for message in messages if message.role == "user"][-1:]
     answered = [message for message in messages if message.role == "assistant"][-1:]
-    for message, mark in [
-        *((m, screen.symbols.prompt) for m in said),
-        *((m, " ") for m in answered),
-    ]:
+    for mark, message in [*((">", each) for each in said), *((" ", each) for each in answered)]:
         screen.line(f"{mark} {clip(message.text[: 4 * SHOWN], SHOWN)}", "dim")
     if said:
         screen.line()

@@ -6,29 +6,27 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hermes import (
     OWNER,
     Answered,
     Asked,
-    CommandContext,
     Event,
     HermesError,
     Question,
     Reply,
     TurnFinished,
+    one_line,
 )
 from hermes_plugin_chat.asking import DENY, Questions, ask
 from hermes_plugin_chat.banner import banner, recap
 from hermes_plugin_chat.context import ChatContext
 from hermes_plugin_chat.keyboard import Interrupted, Keyboard
-from hermes_plugin_chat.lines import PipedLines
-from hermes_plugin_chat.request import Request, at_terminal, check_toolsets, conversation
+from hermes_plugin_chat.request import Request
 from hermes_plugin_chat.screen import Screen
 from hermes_plugin_chat.show import Show
-from hermes_plugin_chat.slash import Slash, parse
 from hermes_plugin_chat.stopping import stop
 
 if TYPE_CHECKING:
@@ -41,48 +39,11 @@ LEAVING = ("exit", "quit")
 """What people type to leave, without a slash."""
 
 
-class Ended(HermesError):
-    """A signal ended the chat."""
+class Source(Protocol):
+    """Where messages come from."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"ended by {signal.Signals(number).name}")
-        self.exit_code = 128 + number
-
-
-async def talk(context: CommandContext, request: Request) -> None:
-    """Talk until the person leaves."""
-    runtime = await context.runtime()
-    check_toolsets(runtime, request.toolsets)
-    here = await conversation(runtime, request)
-    if request.model:
-        await here.use_model(request.model)
-    slash = Slash(runtime.host)
-    terminal = at_terminal()
-    file = runtime.host.paths.home / "history"
-    with Keyboard(file, slash.complete) if terminal else nullcontext() as keyboard:
-        chat = Chat(runtime, here, request, Screen(), keyboard, slash)
-        with chat.signals():
-            await chat.run()
-
-
-async def show_once(
-    runtime: Runtime, here: Conversation, request: Request, text: str
-) -> TurnFinished:
-    """Send one message and show its turn; approvals are asked for at a terminal."""
-    file = runtime.host.paths.home / "history"
-    with Keyboard(file, lambda text: []) if at_terminal() else nullcontext() as keyboard:
-        chat = Chat(runtime, here, request, Screen(), keyboard, Slash(runtime.host))
-        with chat.signals():
-            return await chat.show(
-                here.send(
-                    text,
-                    authority=chat.authority,
-                    model=request.model,
-                    toolsets=request.toolsets,
-                    steps=request.steps,
-                ),
-                failure=False,
-            )
+    async def message(self, prompt: str, more: str) -> str:
+        """Give the next message. Raises EOFError, or Interrupted for Ctrl+C."""
 
 
 class Chat:
@@ -95,7 +56,6 @@ class Chat:
         request: Request,
         screen: Screen,
         keyboard: Keyboard | None,
-        slash: Slash,
     ) -> None:
         self.runtime = runtime
         self.here = here
@@ -106,22 +66,19 @@ class Chat:
         self.authority = request.authority(can_ask=keyboard is not None)
         self._request = request
         self._keyboard = keyboard
-        self._source = keyboard or PipedLines()
-        self._slash = slash
-        self._main = asyncio.current_task()
+        self._slash = runtime.host.slash
         self._doing: asyncio.Task[Any] | None = None
         """The reading or the command under way."""
         self._reading = False
-        self._turns = 0
-        """Turns being shown: none or one."""
+        self._shown: Show | None = None
+        """The turn under way."""
         self._presses = 0
         """Of Ctrl+C in this turn."""
         self._pressed = -TWICE
         """When Ctrl+C was pressed at the prompt."""
-        self._ended_by = 0
 
-    async def run(self) -> None:
-        """Read and answer until the person leaves. Raises `Ended` when a signal did it."""
+    async def run(self, source: Source) -> None:
+        """Read and answer until the person leaves."""
         screen = self.screen
         opening: asyncio.Task[None] | None = None
         try:
@@ -130,28 +87,22 @@ class Chat:
             await self._arrive()
             opening = asyncio.ensure_future(self._open_provider())
             while not self.left:
-                text = await self._read()
+                text = await self._read(source)
                 if text.strip():
                     await self._take(text)
-        except asyncio.CancelledError:
-            if not self._ended_by:
-                raise
-            assert self._main is not None
-            self._main.uncancel()
-            raise Ended(self._ended_by) from None
         finally:
             if opening is not None:
                 opening.cancel()
         if screen.live and self.here.info.records:
             screen.line(f"hermes -r {self.here.info.id} goes on with this conversation", "dim")
 
-    async def _read(self) -> str:
+    async def _read(self, source: Source) -> str:
         """Read a message; empty where there was none."""
         symbols, style = self.screen.symbols, self.screen.style
         prompt = style(symbols.prompt, "bold", "green") + " "
         self.screen.fresh()
         self._doing = reading = asyncio.ensure_future(
-            self._source.message(prompt, style(symbols.more, "dim") + " ")
+            source.message(prompt, style(symbols.more, "dim") + " ")
         )
         self._reading = True
         try:
@@ -174,7 +125,7 @@ class Chat:
         if text.strip().lower() in LEAVING:
             self.left = True
             return
-        command = parse(text)
+        command = self._slash.parse(text)
         if command is not None:
             await self._guarded(self._command(*command))
         else:
@@ -189,8 +140,11 @@ class Chat:
             await task
         except HermesError as error:
             self.screen.line(str(error), "red")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's command)
+            self.runtime.log.error("command failed", error=one_line(error))
+            self.screen.line(one_line(error), "red")
         except asyncio.CancelledError:
-            if self._ended_by or not task.cancelled():
+            if _ending() or not task.cancelled():
                 task.cancel()
                 raise
             self.screen.line("interrupted", "dim")
@@ -240,11 +194,11 @@ class Chat:
 
         *failure* False leaves the line of a failed turn to the caller.
         """
-        show = Show(self.screen, stream=self._request.stream, failure=failure)
+        self._shown = show = Show(self.screen, stream=self._request.stream, failure=failure)
         questions = self._questions()
         finished = TurnFinished("failed", "The turn did not end.")
         waiting: list[Event] = []
-        self._turns, self._presses = self._turns + 1, 0
+        self._presses = 0
         try:
             async for event in events:
                 if isinstance(event, Asked) and questions is not None:
@@ -263,7 +217,7 @@ class Chat:
                         show(each)
                     waiting.clear()
         finally:
-            self._turns -= 1
+            self._shown = None
             self.screen.clear_status()
             if questions is not None:
                 await questions.close()
@@ -289,30 +243,28 @@ class Chat:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Take Ctrl+C and the signals that end a terminal's programs."""
+        """Take Ctrl+C."""
         loop = asyncio.get_running_loop()
         before = signal.getsignal(signal.SIGINT)
         loop.add_signal_handler(signal.SIGINT, self.interrupt)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._end, number)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                loop.remove_signal_handler(number)
+            loop.remove_signal_handler(signal.SIGINT)
             signal.signal(signal.SIGINT, before)
 
     def interrupt(self) -> None:
         """Ctrl+C: stop the turn, end the command, or ask whether to leave."""
-        if self._turns:
+        if self._shown is not None:
+            self._shown.pause()
             self._presses += 1
             if self._presses == 1:
                 self.screen.line(f"{self.screen.symbols.stop} stopping", "dim")
-                stop(self.runtime, self.here.info.id, lambda: self._turns > 0)
+                stop(self.runtime, self.here.info.id, lambda: self._shown is not None)
             elif self._presses == 2:
                 self.screen.line("still stopping; Ctrl+C again leaves Hermes", "dim")
             else:
-                self._end(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
         elif self._reading:
             self._pressed_at_prompt()
         elif self._doing is not None:
@@ -328,7 +280,8 @@ class Chat:
             self.screen.line("Ctrl+C again leaves", "dim")
         self._pressed = now
 
-    def _end(self, number: int) -> None:
-        self._ended_by = number
-        if self._main is not None:
-            self._main.cancel()
+
+def _ending() -> bool:
+    """Whether the whole chat is being ended, not only what it does."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -14,6 +14,7 @@ import click
 
 from hermes import CommandContext, Refused, UsageError, command
 from hermes_plugin_chat.request import Request
+from hermes_plugin_chat.stopping import ending
 
 BENEATH = "HERMES_CHILD"
 """In the environment of everything that a tool of Hermes started."""
@@ -53,15 +54,16 @@ async def chat(context: CommandContext, **given: Any) -> None:
         raise UsageError("--usage-file goes with -z")
     if request.yolo and os.environ.get(BENEATH):
         raise Refused("--yolo is refused to a Hermes that a tool of Hermes started")
-    if oneshot is not None:
-        from hermes_plugin_chat.oneshot import answer  # noqa: PLC0415
+    with ending():
+        if oneshot is not None:
+            from hermes_plugin_chat.oneshot import answer  # noqa: PLC0415
 
-        await answer(context, request, oneshot, given["usage_file"] or "")
-    elif query is not None:
-        from hermes_plugin_chat.query import answer_shown  # noqa: PLC0415
+            await answer(context, request, oneshot, given["usage_file"] or "")
+        elif query is not None:
+            from hermes_plugin_chat.query import answer_shown  # noqa: PLC0415
 
-        await answer_shown(context, request, query)
-    else:
-        from hermes_plugin_chat.chat import talk  # noqa: PLC0415
+            await answer_shown(context, request, query)
+        else:
+            from hermes_plugin_chat.talk import talk  # noqa: PLC0415
 
-        await talk(context, request)
+            await talk(context, request)

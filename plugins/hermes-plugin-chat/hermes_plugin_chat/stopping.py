@@ -1,4 +1,4 @@
-"""Stopping a turn: Ctrl+C, wherever it comes."""
+"""Stopping a turn, and ending: Ctrl+C and the signals that end programs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ class Stopped(HermesError):
     """The person pressed Ctrl+C."""
 
     exit_code = 130
+
+
+class Ended(HermesError):
+    """A signal ended the chat."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
 
 
 def stop(runtime: Runtime, id: str, going: Callable[[], bool]) -> None:
@@ -46,3 +54,35 @@ def stopping(runtime: Runtime, id: str) -> Iterator[None]:
         over = True
         loop.remove_signal_handler(signal.SIGINT)
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the chat in order, where they are not ignored (``nohup``).
+
+    The terminal is given back, what tools started ends, and the turn stays open, to be resumed.
+    Raises `Ended`.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    caught = [each for each, handler in before.items() if handler is not signal.SIG_IGN]
+    by: list[int] = []
+
+    def end(number: int) -> None:
+        by.append(number)
+        task.cancel()
+
+    for number in caught:
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not by:
+            raise
+        task.uncancel()
+        raise Ended(by[0]) from None
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+            signal.signal(number, before[number])

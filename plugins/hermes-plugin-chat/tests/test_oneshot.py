@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LATE = frozenset({"readline", "structlog", "rich", "prompt_toolkit", "termios"})
 """What answering one prompt has no use for."""
 
@@ -89,6 +91,15 @@ def test_it_goes_on_with_the_last_conversation_of_the_folder(run, model, tmp_pat
     assert said == ["first", "You said: first", "second"]
 
 
+def test_a_chat_keeps_the_model_it_was_started_with(run, model, tmp_path: Path) -> None:
+    model(record=str(tmp_path / "asked"))
+    run("-m", "openai:gpt-b", stdin="first\n")
+    run("-c", stdin="second\n")
+    run(stdin="another\n")
+    asked = [json.loads(line)["body"] for line in (tmp_path / "asked").read_text().splitlines()]
+    assert [each["model"] for each in asked] == ["gpt-b", "gpt-b", "test"]
+
+
 def test_what_nobody_can_approve_is_denied_unless_yolo_says_so(run, model, place: Path) -> None:
     model(call("run", command="touch here"), "Denied?", call("run", command="touch here"), "Done.")
     assert run("-z", "make it").stdout == "Denied?\n"
@@ -129,7 +140,16 @@ def test_a_script_of_lines_is_answered_line_by_line(run, model) -> None:
     assert done.returncode == 0
 
 
-def test_ctrl_c_stops_what_runs(environment, model, place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "line"),
+    [
+        (signal.SIGINT, 130, "hermes: stopped\n"),
+        (signal.SIGTERM, 143, "hermes: ended by SIGTERM\n"),
+    ],
+)
+def test_a_signal_stops_what_runs(
+    environment, model, place: Path, tmp_path: Path, number: int, status: int, line: str
+) -> None:
     model({"text": "Late.", "delay": 600.0}, record=str(tmp_path / "asked"))
     process = subprocess.Popen(
         [sys.executable, "-m", "hermes", "-z", "wait"],
@@ -144,11 +164,9 @@ def test_ctrl_c_stops_what_runs(environment, model, place: Path, tmp_path: Path)
     while not (tmp_path / "asked").exists():
         assert time.monotonic() < until
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     out, err = process.communicate(timeout=10)
-    assert process.returncode == 130
-    assert out == ""
-    assert err == "hermes: stopped\n"
+    assert (out, err, process.returncode) == ("", line, status)
 
 
 def test_one_prompt_imports_nothing_that_only_a_prompt_needs(environment, model, place) -> None:

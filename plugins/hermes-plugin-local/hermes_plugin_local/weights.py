@@ -51,7 +51,8 @@ PROMPT = "You are a helpful AI assistant."
 answer "What is the capital of France?" with "L'Étoile, la Marseillaise, la femme", this with
 "Paris" (measured at temperature 0)."""
 LOOPS = {"dry_multiplier": 0.8, "dry_allowed_length": 4}
-"""Sampling that ends repetitions of over four tokens. It leaves other answers as they are."""
+"""Sampling that ends most repetitions of over four tokens, which a model this small falls into at
+temperature 0, and leaves other answers as they are (measured)."""
 
 
 def check(file: Path, weights: Weights) -> None:

@@ -25,7 +25,14 @@ def hermes_settings() -> list[Offer]:
 
 @hookimpl
 def hermes_commands() -> list[Offer]:
-    return [Offer("mcp", "hermes_plugin_mcp.commands:mcp", "List, test and look into MCP servers")]
+    return [
+        Offer(
+            "mcp",
+            "hermes_plugin_mcp.commands:mcp",
+            "List, test and look into MCP servers",
+            surfaces=("cli",),
+        )
+    ]
 
 
 @hookimpl

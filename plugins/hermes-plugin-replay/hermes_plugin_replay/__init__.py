@@ -20,7 +20,7 @@ def hermes_middleware() -> list[Offer]:
 @hookimpl
 def hermes_commands() -> list[Offer]:
     target = "hermes_plugin_replay.demo:demo"
-    return [Offer("demo", target, "See a scripted task run with real tools")]
+    return [Offer("demo", target, "See a scripted task run with real tools", surfaces=("cli",))]
 
 
 @hookimpl

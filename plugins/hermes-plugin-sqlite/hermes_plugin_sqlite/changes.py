@@ -27,8 +27,12 @@ from hermes import (
     searchable,
 )
 
-BLOCK_BITS = 12
-"""A block of `blocks` is 4,096 ids."""
+ROLES = {"user": 1, "assistant": 2, "tool": 3}
+"""The lowest bits of a record's id; 0 for one that no search finds, 4 to 7 are for later."""
+ROLE_BITS = 3
+ROLE_MASK = (1 << ROLE_BITS) - 1
+BLOCK_BITS = ROLE_BITS + 12
+"""A block of `blocks` is 4,096 records."""
 
 Indexed = tuple[int, str]
 """Id and text of a record that the index is to learn."""
@@ -92,35 +96,33 @@ def _append(db: apsw.Connection, change: Append, now: int) -> list[Indexed]:
 
 
 def _insert(
-    db: apsw.Connection, number: int, head: int, records: tuple[Record, ...], now: int
+    db: apsw.Connection, session: int, head: int, records: tuple[Record, ...], now: int
 ) -> list[Indexed]:
-    first = 1 + (db.execute("SELECT max(id) FROM records").get or 0)
+    first = 1 + ((db.execute("SELECT max(id) FROM records").get or 0) >> ROLE_BITS)
     rows: list[tuple[Any, ...]] = []
     indexed: list[Indexed] = []
     for offset, record in enumerate(records):
         kind, version, payload = encode(record.body)
         role, text = searchable(record.body)
-        if not text or text.isspace():
-            role = ""
-        if role:
-            indexed.append((first + offset, text))
+        code = 0 if not text or text.isspace() else ROLES.get(role, 0)
+        number = first + offset << ROLE_BITS | code
+        if code:
+            indexed.append((number, text))
         rows.append(
             (
-                first + offset,
                 number,
+                session,
                 head + 1 + offset,
                 record.time or now,
                 record.turn,
                 kind,
                 version,
-                role,
                 payload,
             )
         )
-    db.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     oldest = min(record.time or now for record in records)
-    last = first + len(records) - 1
-    for block in range(first >> BLOCK_BITS, (last >> BLOCK_BITS) + 1):
+    for block in range(rows[0][0] >> BLOCK_BITS, (rows[-1][0] >> BLOCK_BITS) + 1):
         db.execute(
             "INSERT INTO blocks VALUES (?, ?) ON CONFLICT DO UPDATE"
             " SET oldest = excluded.oldest WHERE excluded.oldest < oldest",

@@ -21,7 +21,7 @@ from hermes import StoreError
 
 OLDEST_LIBRARY = (3, 51, 3)
 """Before it, two connections that write at once can corrupt the WAL (the WAL-reset bug)."""
-BUSY_SECONDS = 30
+BUSY_SECONDS = 60
 APPLICATION = 0x4845524D
 """``PRAGMA application_id`` of a journal: "HERM"."""
 CACHE_KIB = 8192
@@ -142,8 +142,9 @@ def connect(file: Path, *, query_only: bool = False) -> apsw.Connection:
 
 def _check_owner(db: apsw.Connection, file: Path) -> None:
     """Read the header, which fails for what is no database, before anything is written."""
-    application = db.execute("PRAGMA application_id").get
-    if application != APPLICATION and db.execute("SELECT count(*) FROM sqlite_schema").get:
+    tables = db.execute("SELECT count(*) FROM sqlite_schema").get
+    # In this order: another process may be making a new file right now, both in one transaction.
+    if tables and db.execute("PRAGMA application_id").get != APPLICATION:
         raise StoreError(
             f"{file} is a database of another program: move it away, Hermes keeps its journal there"
         )

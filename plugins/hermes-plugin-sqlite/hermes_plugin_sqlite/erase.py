@@ -15,7 +15,7 @@ import apsw
 
 from hermes import Conflict, Erased, SessionId, encode
 from hermes_plugin_sqlite import schema
-from hermes_plugin_sqlite.changes import holder
+from hermes_plugin_sqlite.changes import ROLE_MASK, holder
 from hermes_plugin_sqlite.database import immediate, named
 from hermes_plugin_sqlite.writer import checkpoint
 
@@ -46,12 +46,11 @@ def _forget(db: apsw.Connection, session: SessionId, why: str, now: int) -> int:
     kind, version, payload = encode(Erased(why=why))
     db.execute(
         "DELETE FROM words WHERE rowid IN"
-        " (SELECT id FROM records WHERE session = ? AND role != '')",
-        (number,),
+        " (SELECT id FROM records WHERE session = ? AND id & ? AND kind != ?)",
+        (number, ROLE_MASK, kind),
     )
     db.execute(
-        "UPDATE records SET kind = ?, version = ?, payload = ?, role = ''"
-        " WHERE session = ? AND kind != ?",
+        "UPDATE records SET kind = ?, version = ?, payload = ? WHERE session = ? AND kind != ?",
         (kind, version, payload, number, kind),
     )
     blanked = db.changes()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
 
-from hermes import Item, Lease, Record, SessionId, SessionInfo, SessionKey, decode
+from hermes import Erased, Item, Lease, Record, SessionId, SessionInfo, SessionKey, decode
+from hermes_plugin_sqlite.changes import ROLE_MASK
 
 _INFO = (
     "SELECT id, title, surface, person, directory, parent, created, updated, head, head, open_turn"
@@ -80,10 +82,13 @@ def bound(db: apsw.Connection, key: SessionKey) -> SessionId | None:
     return None if found is None else str(found)
 
 
-def pending(db: apsw.Connection, queue: str, limit: int | None) -> list[Item]:
+def pending(
+    db: apsw.Connection, queue: str, limit: int | None, keys: Sequence[str] | None = None
+) -> list[Item]:
+    only = "" if keys is None else f" AND key IN ({', '.join('?' * len(keys))})"
     rows = db.execute(
-        "SELECT key, item, time FROM queue WHERE queue = ? AND end = '' ORDER BY id LIMIT ?",
-        (queue, -1 if limit is None else limit),
+        f"SELECT key, item, time FROM queue WHERE queue = ? AND end = ''{only} ORDER BY id LIMIT ?",
+        (queue, *(keys or ()), -1 if limit is None else limit),
     )
     return [Item(*row) for row in rows]
 
@@ -128,16 +133,14 @@ def damage(db: apsw.Connection) -> list[str]:
         )
     ]
     # A contentless index has no text to compare with; its rows must be those that have a role.
-    for missing, (count, lowest) in {
-        "is not in the index": _compare(
-            db, "SELECT id FROM records WHERE role != ''", "SELECT id FROM words_docsize"
-        ),
-        "is in the index and should not be": _compare(
-            db, "SELECT id FROM words_docsize", "SELECT id FROM records WHERE role != ''"
-        ),
+    wanted = f"SELECT id FROM records WHERE id & {ROLE_MASK} AND kind != '{Erased.kind}'"
+    there = "SELECT id FROM words_docsize"
+    for what, (count, lowest) in {
+        "is not in the index": _compare(db, wanted, there),
+        "is in the index and should not be": _compare(db, there, wanted),
     }.items():
         if count:
-            found.append(f"full-text index: record {lowest} (of {count}) {missing}")
+            found.append(f"full-text index: record {lowest} (of {count}) {what}")
     return found
 
 

@@ -39,10 +39,12 @@ CREATE TABLE sessions (
     erased INTEGER NOT NULL DEFAULT 0   -- when it was forgotten
 ) STRICT;
 CREATE UNIQUE INDEX sessions_title ON sessions (title) WHERE title != '';
+CREATE INDEX sessions_person ON sessions (person);
 CREATE INDEX sessions_updated ON sessions (updated);
 CREATE INDEX sessions_open ON sessions (updated) WHERE open_turn != '';
 
--- "id" is the order of writing over all conversations, and the row of "words".
+-- "id" is the order of writing over all conversations, and the row of "words". Its lowest three
+-- bits say the role (0: not in "words"), so that a search need not look at each record for it.
 CREATE TABLE records (
     id INTEGER PRIMARY KEY,
     session INTEGER NOT NULL REFERENCES sessions (number),
@@ -51,12 +53,11 @@ CREATE TABLE records (
     turn TEXT NOT NULL,
     kind TEXT NOT NULL,
     version INTEGER NOT NULL,
-    role TEXT NOT NULL,                 -- '': not in "words"
     payload BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX records_place ON records (session, seq);
 
--- The earliest time among 4,096 ids: where a search for older records may start (search.py).
+-- The earliest time among 4,096 records: where a search for older records may start (search.py).
 CREATE TABLE blocks (block INTEGER PRIMARY KEY, oldest INTEGER NOT NULL) STRICT;
 
 CREATE VIRTUAL TABLE words USING fts5 (

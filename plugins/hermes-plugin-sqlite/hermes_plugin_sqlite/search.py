@@ -17,7 +17,7 @@ from typing import Any
 import apsw
 
 from hermes import Hit, SessionId, decode, searchable
-from hermes_plugin_sqlite.changes import BLOCK_BITS
+from hermes_plugin_sqlite.changes import BLOCK_BITS, ROLE_BITS, ROLE_MASK, ROLES
 from hermes_plugin_sqlite.text import Query, parse, snippet
 
 CANDIDATES = 2000
@@ -66,29 +66,33 @@ def search(db: apsw.Connection, asked: Asked) -> list[Hit]:
 
 
 def _best(db: apsw.Connection, asked: Asked, query: Query) -> list[tuple[Any, ...]]:
-    where, values = _filters(db, asked)
+    filters = _filters(db, asked)
     weights = _weights(db, query.phrases)
     score = ", ".join(["words", *("?" for _ in weights)])
+    # A record is looked at only where a filter must: each is a page of its own in a large file.
+    join = " CROSS JOIN records r ON r.id = words.rowid" if any("r." in f for f in filters) else ""
     rows = db.execute(
-        f"SELECT relevance({score}), r.id"
-        " FROM words CROSS JOIN records r ON r.id = words.rowid"
-        f" WHERE words MATCH ? AND {where}"
+        f"SELECT relevance({score}), words.rowid FROM words{join}"
+        f" WHERE words MATCH ? AND {' AND '.join(filters)}"
         f" ORDER BY words.rowid {'DESC' if asked.newest else 'ASC'} LIMIT {CANDIDATES}",
-        (*weights, query.match, *values),
+        (*weights, query.match, *(value for values in filters.values() for value in values)),
     ).fetchall()
     return heapq.nlargest(
         asked.limit, rows, key=lambda row: (row[0], row[1] if asked.newest else -row[1])
     )
 
 
-def _filters(db: apsw.Connection, asked: Asked) -> tuple[str, list[Any]]:
-    wheres = [f"r.role IN ({', '.join('?' for _ in asked.roles)})"]
-    values: list[Any] = list(asked.roles)
+def _filters(db: apsw.Connection, asked: Asked) -> dict[str, tuple[Any, ...]]:
+    """Give conditions and the values for them."""
+    codes = tuple(ROLES.get(role, 0) for role in asked.roles)
+    filters: dict[str, tuple[Any, ...]] = {
+        f"words.rowid & {ROLE_MASK} IN ({', '.join('?' for _ in codes)})": codes
+    }
     if asked.before is not None:
         # Ids go up with time, except for what was imported; blocks say where to start all the same.
         block = db.execute("SELECT max(block) FROM blocks WHERE oldest < ?", (asked.before,)).get
-        wheres += ["words.rowid < ?", "r.time < ?"]
-        values += [0 if block is None else (block + 1) << BLOCK_BITS, asked.before]
+        filters["words.rowid < ?"] = (0 if block is None else (block + 1) << BLOCK_BITS,)
+        filters["r.time < ?"] = (asked.before,)
     if asked.session is not None:
         span = (
             "SELECT s.number,"
@@ -97,19 +101,22 @@ def _filters(db: apsw.Connection, asked: Asked) -> tuple[str, list[Any]]:
             " FROM sessions s WHERE s.id = ?"
         )
         number, first, last = db.execute(span, (asked.session,)).get or (0, 0, 0)
-        wheres += ["r.session = ?", "words.rowid BETWEEN ? AND ?"]
-        values += [number, first, last]
+        filters["words.rowid BETWEEN ? AND ?"] = (first, last)
+        filters["r.session = ?"] = (number,)
     if asked.person is not None:
-        wheres.append("r.session IN (SELECT number FROM sessions WHERE person = ?)")
-        values.append(asked.person)
-    return " AND ".join(wheres), values
+        everyone = db.execute("SELECT min(person), max(person) FROM sessions").get
+        if everyone != (asked.person, asked.person):
+            mine = "SELECT number FROM sessions WHERE person = ?"
+            filters[f"r.session IN ({mine})"] = (asked.person,)
+    return filters
 
 
 def _weights(db: apsw.Connection, phrases: Sequence[str]) -> list[float]:
     """Weigh each phrase by how rare it is; a single one needs no weighing."""
     if len(phrases) == 1:
         return [1.0]
-    total = db.execute("SELECT max(id) FROM records").get or 1
+    newest = db.execute("SELECT max(id) FROM records").get or 0
+    total = max(1, newest >> ROLE_BITS)
     weights = []
     for phrase in phrases:
         if not phrase:
@@ -121,16 +128,17 @@ def _weights(db: apsw.Connection, phrases: Sequence[str]) -> list[float]:
             (phrase, SAMPLE),
         ).get
         if count == SAMPLE:
-            count = count / (total - oldest + 1) * total
+            count = count * total / ((newest >> ROLE_BITS) - (oldest >> ROLE_BITS) + 1)
         weights.append(math.log1p((total - count + 0.5) / (count + 0.5)))
     return weights
 
 
 def _hit(db: apsw.Connection, row: tuple[Any, ...], query: Query) -> Hit:
-    session, title, seq, role, time, kind, version, payload = db.execute(
-        "SELECT s.id, s.title, r.seq, r.role, r.time, r.kind, r.version, r.payload"
+    session, title, seq, time, kind, version, payload = db.execute(
+        "SELECT s.id, s.title, r.seq, r.time, r.kind, r.version, r.payload"
         " FROM records r JOIN sessions s ON s.number = r.session WHERE r.id = ?",
         (row[1],),
     ).get
     _, text = searchable(decode(kind, version, payload))
+    role = next(role for role, code in ROLES.items() if code == row[1] & ROLE_MASK)
     return Hit(session, seq, role, snippet(text, query.pattern), time, title)

@@ -135,8 +135,10 @@ class SQLiteStore(Store):
     async def bound(self, key: SessionKey) -> SessionId | None:
         return await self._read(lambda db: reader.bound(db, key))
 
-    async def pending(self, queue: str, limit: int | None = None) -> list[Item]:
-        return await self._read(lambda db: reader.pending(db, queue, limit))
+    async def pending(
+        self, queue: str, limit: int | None = None, keys: Sequence[str] | None = None
+    ) -> list[Item]:
+        return await self._read(lambda db: reader.pending(db, queue, limit, keys))
 
     async def state(
         self, scope: Literal["process", "session", "person"], of: str, name: str

@@ -28,7 +28,8 @@ GROUP = 500
 """Most changes (each record counts) in one transaction, unless a single commit has more."""
 CHECKPOINT_PAGES = 1000
 LOG_PAGES = 16_000
-"""From here on a checkpoint waits for readers for a moment, so that the WAL can start anew."""
+"""At each multiple of this a checkpoint waits for readers for a moment, so that the WAL can start
+anew. Not more often: it holds up every writer meanwhile."""
 
 Outcome = tuple["asyncio.Future[None]", StoreError | Exception | None]
 
@@ -51,6 +52,7 @@ class Writer(Worker):
         self._clock = clock
         self._held: Any = None
         self._pages = 0
+        self._truncate_at = LOG_PAGES
         self.commits = 0
         """Transactions made durable."""
 
@@ -152,15 +154,20 @@ class Writer(Worker):
 
     def _checkpoint(self, db: apsw.Connection) -> None:
         """Move the log into the file, after those who waited have been told."""
-        if self._pages < CHECKPOINT_PAGES:
+        pages, self._pages = self._pages, 0
+        if pages < CHECKPOINT_PAGES:
             return
-        full = self._pages >= LOG_PAGES
-        self._pages = 0
+        mode = None
+        if pages < LOG_PAGES:
+            self._truncate_at = LOG_PAGES
+        elif pages >= self._truncate_at:
+            self._truncate_at = pages + LOG_PAGES
+            mode = apsw.SQLITE_CHECKPOINT_TRUNCATE
         with contextlib.suppress(apsw.Error):  # mere housekeeping; trouble shows at the next commit
-            checkpoint(db, apsw.SQLITE_CHECKPOINT_TRUNCATE if full else None)
+            checkpoint(db, mode)
 
 
-def checkpoint(db: apsw.Connection, mode: int | None = None, milliseconds: int = 200) -> bool:
+def checkpoint(db: apsw.Connection, mode: int | None = None, milliseconds: int = 50) -> bool:
     """Checkpoint, waiting at most so long for readers. Whether all of the log is in the file."""
     before = db.execute("PRAGMA busy_timeout").get
     db.set_busy_timeout(milliseconds)

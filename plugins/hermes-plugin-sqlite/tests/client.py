@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import itertools
 import os
 import random
@@ -26,6 +27,12 @@ def context(home: Path) -> Any:
     )
 
 
+def say(line: str) -> None:
+    """Print a whole line at once, whenever this process is killed."""
+    os.write(1, f"{line}\n".encode())
+    faulthandler.cancel_dump_traceback_later()
+
+
 async def write(home: Path, name: str, pause: float) -> None:
     """Commit for ever, a few at a time, and print each commit once it is durable."""
     store = SQLiteStore(context(home))
@@ -42,7 +49,7 @@ async def write(home: Path, name: str, pause: float) -> None:
                 SetState("process", "", name, str(number).encode()),
             ]
         )
-        os.write(1, f"{session} {number}\n".encode())
+        say(f"{session} {number}")
 
     for number in itertools.count(0, 3):
         await asyncio.gather(*(one(number + k) for k in range(3)))
@@ -59,7 +66,7 @@ async def read(home: Path) -> None:
             assert [record.seq for record in records] == list(range(1, len(records) + 1))
             assert len(records) >= info.head
         await store.search("word shared")
-        os.write(1, b"read\n")
+        say("read")
 
 
 async def forget(home: Path, session: str) -> None:
@@ -111,6 +118,7 @@ def steps(between: Any) -> tuple[schema.Step, ...]:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(25)  # says where it hangs
     folder, what, *rest = sys.argv[1:]
     if what == "write":
         asyncio.run(write(Path(folder), rest[0], float(rest[1])))

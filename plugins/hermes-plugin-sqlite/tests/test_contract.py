@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from hermes.testing.contracts.store import MakeStore, StoreContract
+from hermes.testing import PluginContract, StoreContract
+from hermes.testing.contracts.store import MakeStore
 from hermes_plugin_sqlite.store import SQLiteStore
 
 
@@ -13,3 +14,7 @@ class TestSQLiteStore(StoreContract):
     @pytest.fixture
     def make_store(self, tmp_path: Path, context: Any) -> MakeStore:
         return lambda: SQLiteStore(context(tmp_path))
+
+
+class TestPlugin(PluginContract):
+    distribution = "hermes-plugin-sqlite"

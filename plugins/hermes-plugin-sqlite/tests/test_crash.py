@@ -54,6 +54,11 @@ class Client:
         assert self.process.stderr is not None
         self.errors = self.process.stderr.read().decode()
 
+    def must_speak(self) -> None:
+        """Wait for its first line. A client that hangs says where, on its standard error."""
+        if not self.said.wait(30):
+            self.kill()
+
     def kill(self) -> None:
         """SIGKILL it, and wait until all it said is read."""
         self.process.kill()
@@ -63,7 +68,7 @@ class Client:
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
-        assert not self.errors, self.errors
+        assert not self.errors, f"{self.process.args}\n{self.errors}"
 
 
 def kill_at_random(
@@ -82,13 +87,13 @@ def kill_at_random(
     try:
         for _ in range(kills):
             victim = random.randrange(len(clients))
-            assert clients[victim].said.wait(30), clients[victim].errors
+            clients[victim].must_speak()
             time.sleep(random.random() * 0.1)  # anywhere in what it does
             clients[victim].kill()
             dead.append(clients[victim])
             clients[victim] = start(victim)
         for client in clients:
-            assert client.said.wait(30), client.errors
+            client.must_speak()
     finally:
         for client in clients:
             client.kill()
@@ -98,7 +103,7 @@ def kill_at_random(
 async def look_at(store: SQLiteStore, acknowledged: list[str]) -> None:
     assert await store.check() == []
     texts: dict[str, list[str]] = {}
-    for session in {line.split()[0] for line in acknowledged} | {"shared"}:
+    for session in [info.id for info in await store.sessions(limit=1_000_000)]:
         bodies = [record.body for record in await store.records(session)]
         texts[session] = [body.text for body in bodies if isinstance(body, UserSaid)]
     pairs = {

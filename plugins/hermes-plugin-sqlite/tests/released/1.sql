@@ -20,10 +20,12 @@ CREATE TABLE sessions (
     erased INTEGER NOT NULL DEFAULT 0   -- when it was forgotten
 ) STRICT;
 CREATE UNIQUE INDEX sessions_title ON sessions (title) WHERE title != '';
+CREATE INDEX sessions_person ON sessions (person);
 CREATE INDEX sessions_updated ON sessions (updated);
 CREATE INDEX sessions_open ON sessions (updated) WHERE open_turn != '';
 
--- "id" is the order of writing over all conversations, and the row of "words".
+-- "id" is the order of writing over all conversations, and the row of "words". Its lowest three
+-- bits say the role (0: not in "words"), so that a search need not look at each record for it.
 CREATE TABLE records (
     id INTEGER PRIMARY KEY,
     session INTEGER NOT NULL REFERENCES sessions (number),
@@ -32,12 +34,11 @@ CREATE TABLE records (
     turn TEXT NOT NULL,
     kind TEXT NOT NULL,
     version INTEGER NOT NULL,
-    role TEXT NOT NULL,                 -- '': not in "words"
     payload BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX records_place ON records (session, seq);
 
--- The earliest time among 4,096 ids: where a search for older records may start (search.py).
+-- The earliest time among 4,096 records: where a search for older records may start (search.py).
 CREATE TABLE blocks (block INTEGER PRIMARY KEY, oldest INTEGER NOT NULL) STRICT;
 
 CREATE VIRTUAL TABLE words USING fts5 (
@@ -86,9 +87,9 @@ INSERT INTO sessions VALUES (
     1790000000000000, 1790000000000500, 2, 't1', 0
 );
 INSERT INTO records VALUES
-    (1, 1, 1, 1790000000000000, 't1', 'user', 1, 'user', CAST('{"text":"hello there"}' AS BLOB)),
-    (2, 1, 2, 1790000000000500, 't1', 'telepathy', 3, '', CAST('{"thought":"hm"}' AS BLOB));
-INSERT INTO words (rowid, text) VALUES (1, 'hello there');
+    (9, 1, 1, 1790000000000000, 't1', 'user', 1, CAST('{"text":"hello there"}' AS BLOB)),
+    (16, 1, 2, 1790000000000500, 't1', 'telepathy', 3, CAST('{"thought":"hm"}' AS BLOB));
+INSERT INTO words (rowid, text) VALUES (9, 'hello there');
 INSERT INTO blocks VALUES (0, 1790000000000000);
 INSERT INTO bindings VALUES ('cli', '', 'here', '', '', '01990000-0000-7000-8000-000000000001');
 INSERT INTO queue VALUES (1, 'inbox', 'k1', x'', 1790000000000000, 'answered');

@@ -6,18 +6,12 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from hermes import Command, Group, UsageError
+from hermes.commands import Command, Group, UsageError
 
 if TYPE_CHECKING:
     from hermes.plugins import Host
 
 _COMMAND = re.compile(r"/([A-Za-z?][\w?-]*)(?:\s+(.*))?", re.DOTALL)
-
-
-def parse(text: str) -> tuple[str, str] | None:
-    """Give the name and the rest of a slash command; None for a message, ``/etc/hosts`` too."""
-    match = _COMMAND.fullmatch(text.strip())
-    return (match[1].lower().replace("_", "-"), match[2] or "") if match else None
 
 
 class Slash:
@@ -26,6 +20,12 @@ class Slash:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._names: list[str] | None = None
+
+    @staticmethod
+    def parse(text: str) -> tuple[str, str] | None:
+        """Give the name and the rest of a slash command; None for a message, ``/etc/hosts`` too."""
+        match = _COMMAND.fullmatch(text.strip())
+        return (match[1].lower().replace("_", "-"), match[2] or "") if match else None
 
     def find(self, typed: str) -> tuple[str, Command | Group]:
         """Give the command that *typed* names, or is the only one to begin with it.

@@ -1,0 +1,217 @@
+"""Replies on their way out: kept until sent, in order, and honest about the gap (§5, pain 24).
+
+A reply is an item of the durable queue ``outbox``, put there in the commit that ends its turn. Its
+parts are made once and kept with it; before each send the item says which part is being attempted.
+After a crash in that gap nobody can know whether the platform got it: where the platform takes an
+idempotency key the part is sent again under the same one; elsewhere `ambiguous` decides, and the
+item's end says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from hermes.chain import Broken, Link, compose
+from hermes.context import Log
+from hermes.errors import Conflict, Failed, Failure, one_line
+from hermes.killpoint import reach
+from hermes.middleware import Next
+from hermes.platform import Outgoing, Part, Piece, Platform, Receipt
+from hermes.session import SessionKey
+from hermes.store import Change, Enqueue, Settle, Store
+
+QUEUE = "outbox"
+UNREADABLE = "⚠️ The answer could not be prepared for this chat; it is kept in the journal."
+REPEATED = "(may be a repeat) "
+LONGEST = 300.0
+"""Seconds at most between attempts to send."""
+
+Ambiguous: TypeAlias = Literal["resend", "drop"]
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """A reply in the outbox."""
+
+    key: str
+    outgoing: Outgoing
+    draft: str = ""
+    """Id of a message that shows a draft of it; its first part replaces that."""
+    parts: tuple[Part, ...] | None = None
+    """Ready to send; None until made."""
+    sent: tuple[str, ...] = ()
+    """Ids of the parts that the platform took."""
+    attempting: bool = False
+    """The next part may or may not have been sent."""
+
+
+def enqueue(parcel: Parcel) -> Change:
+    """Put a reply into the outbox: committed with the end of its turn."""
+    return Enqueue(QUEUE, parcel.key, msgspec.json.encode(parcel))
+
+
+class Delivery:
+    """Sends what the outbox holds: one worker a chat, so that order is kept."""
+
+    def __init__(
+        self,
+        store: Store,
+        links: Iterable[Link],
+        platforms: Callable[[str], Platform | None],
+        log: Log,
+        *,
+        ambiguous: Ambiguous = "resend",
+    ) -> None:
+        self._store = store
+        self._platforms = platforms
+        self._log = log
+        self._ambiguous = ambiguous
+        self._chain: Next[Outgoing, tuple[Part, ...]] = compose("deliver", links, self._split)
+        self._lanes: dict[SessionKey, asyncio.Queue[Parcel]] = {}
+        self._workers: dict[SessionKey, asyncio.Task[None]] = {}
+        self._known: set[str] = set()
+        self.sent = 0
+        """Parts that platforms took."""
+
+    async def recover(self) -> None:
+        """Take up what an earlier process left."""
+        for item in await self._store.pending(QUEUE):
+            self.post(msgspec.json.decode(item.item, type=Parcel))
+
+    def post(self, parcel: Parcel) -> None:
+        """Send a reply that is in the outbox. Returns at once."""
+        if parcel.key in self._known:
+            return
+        self._known.add(parcel.key)
+        chat = parcel.outgoing.key
+        self._lanes.setdefault(chat, asyncio.Queue()).put_nowait(parcel)
+        if chat not in self._workers:
+            self._workers[chat] = asyncio.ensure_future(self._work(chat))
+
+    async def parts(self, outgoing: Outgoing) -> tuple[Part, ...]:
+        """Make the parts of a reply, through the `deliver` middleware; fails closed."""
+        try:
+            return await self._chain(outgoing)
+        except Broken as broken:
+            self._log.error("reply not prepared", error=one_line(broken))
+            return (Part(outgoing.key, UNREADABLE),)
+
+    async def idle(self) -> None:
+        """Wait until everything posted has been sent or given up."""
+        while self._workers:
+            await asyncio.wait(list(self._workers.values()))
+
+    async def close(self) -> None:
+        """Stop; what is not sent stays in the outbox."""
+        workers = list(self._workers.values())
+        for worker in workers:
+            worker.cancel()
+        if workers:
+            await asyncio.wait(workers, timeout=5)
+
+    async def _split(self, outgoing: Outgoing) -> tuple[Part, ...]:
+        """The innermost step: cut the text to what the platform takes."""
+        platform = self._platforms(outgoing.key.platform)
+        pieces = self._format(platform, outgoing.text) if platform else (Piece(outgoing.text),)
+        parts = [Part(outgoing.key, piece.text, markup=piece.markup) for piece in pieces]
+        parts += [Part(outgoing.key, attachment=each) for each in outgoing.attachments]
+        parts = parts or [Part(outgoing.key)]
+        parts[0] = msgspec.structs.replace(parts[0], reply_to=outgoing.reply_to)
+        parts[-1] = msgspec.structs.replace(
+            parts[-1], question=outgoing.question, choices=outgoing.choices
+        )
+        return tuple(parts)
+
+    def _format(self, platform: Platform, text: str) -> tuple[Piece, ...]:
+        """The platform's own markup; where that fails, its text as it is, well cut."""
+        if not text:
+            return ()
+        try:
+            return platform.format(text)
+        except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+            self._log.warning("reply not formatted", error=one_line(error))
+            return Platform.format(platform, text)
+
+    async def _work(self, chat: SessionKey) -> None:
+        lane = self._lanes[chat]
+        try:
+            while not lane.empty():
+                await self._deliver(lane.get_nowait())
+        finally:
+            del self._workers[chat], self._lanes[chat]
+
+    async def _deliver(self, parcel: Parcel) -> None:
+        if parcel.parts is None:
+            parcel = msgspec.structs.replace(parcel, parts=await self.parts(parcel.outgoing))
+        end = "delivered"
+        if parcel.attempting:
+            parcel, end = self._after_crash(parcel)
+        while parcel.parts is not None and len(parcel.sent) < len(parcel.parts):
+            number = len(parcel.sent)
+            part = msgspec.structs.replace(parcel.parts[number], token=f"{parcel.key}:{number}")
+            if number == 0 and parcel.draft:
+                part = msgspec.structs.replace(part, edits=parcel.draft)
+            parcel = msgspec.structs.replace(parcel, attempting=True)
+            if not await self._keep(parcel):
+                return
+            reach("delivery.attempting")
+            receipt = await self._send(part)
+            reach("delivery.sent")
+            if isinstance(receipt, Failure):
+                self._log.warning("reply not delivered", to=str(part.key), why=receipt.message)
+                end = "failed"
+                break
+            self.sent += 1
+            parcel = msgspec.structs.replace(
+                parcel, sent=(*parcel.sent, receipt.id), attempting=False
+            )
+        await self._settle(parcel, end)
+        reach("delivery.settled")
+
+    def _after_crash(self, parcel: Parcel) -> tuple[Parcel, str]:
+        """Decide about the part that an earlier process may have sent."""
+        assert parcel.parts is not None
+        platform = self._platforms(parcel.outgoing.key.platform)
+        if (platform is not None and platform.limits.keyed) or (parcel.draft and not parcel.sent):
+            return parcel, "delivered"  # the same key, or the same draft: shown once either way
+        number = len(parcel.sent)
+        if self._ambiguous == "drop":
+            return msgspec.structs.replace(parcel, sent=(*parcel.sent, "")), "delivered:unknown"
+        again = parcel.parts[number]
+        # Marked without markup: its places in the text would no longer fit.
+        again = msgspec.structs.replace(again, text=REPEATED + again.text, markup="")
+        parts = (*parcel.parts[:number], again, *parcel.parts[number + 1 :])
+        return msgspec.structs.replace(parcel, parts=parts), "delivered:repeated"
+
+    async def _send(self, part: Part) -> Receipt | Failure:
+        """Send one part, again and again while that may help."""
+        wait = 1.0
+        while True:
+            platform = self._platforms(part.key.platform)
+            failure = Failure("transient", f"{part.key.platform} does not run here")
+            if platform is not None:
+                try:
+                    return await platform.send(part)
+                except Failed as failed:
+                    failure = failed.failure
+                except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin)
+                    failure = Failure("plugin", one_line(error), part.key.platform)
+            if not failure.retryable:
+                return failure
+            await asyncio.sleep(failure.retry_after or wait * random.uniform(0.8, 1.2))
+            wait = min(LONGEST, wait * 2)
+
+    async def _keep(self, parcel: Parcel) -> bool:
+        try:
+            await self._store.commit((Settle(QUEUE, parcel.key, "", msgspec.json.encode(parcel)),))
+        except Conflict:
+            return False  # another process settled it
+        return True
+
+    async def _settle(self, parcel: Parcel, end: str) -> None:
+        await self._store.commit((Settle(QUEUE, parcel.key, end, msgspec.json.encode(parcel)),))
+        self._known.discard(parcel.key)

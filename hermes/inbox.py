@@ -1,0 +1,87 @@
+"""What comes in, kept before it is confirmed, and each message once (§5, §7).
+
+An inbound message is an item of the durable queue ``inbox`` under the platform's own id, so a
+repeat (of a webhook, of an update after a crash) is dropped for as long as the journal remembers.
+An item's ends are ``answered``, ``refused``, ``command``, ``steered`` and ``dropped``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from hermes.killpoint import reach
+from hermes.platform import Inbound, Inbox
+from hermes.store import Change, Enqueue, SetState, Settle, Store
+
+QUEUE = "inbox"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An item of the queue."""
+
+    inbound: Inbound
+    session: str = ""
+    """The conversation whose turn took it; empty until then."""
+    draft: str = ""
+    """Id of the message that shows the answer as it grows."""
+
+
+def entry_key(inbound: Inbound) -> str:
+    """Name an inbound message among all of all platforms."""
+    return f"{inbound.key.platform}:{inbound.key.account}:{inbound.key.chat}:{inbound.id}"
+
+
+def taken(inbound: Inbound, session: str, draft: str = "") -> Change:
+    """Say which conversation took it: committed with its user record."""
+    entry = Entry(inbound, session, draft)
+    return Settle(QUEUE, entry_key(inbound), "", msgspec.json.encode(entry))
+
+
+def settled(inbound: Inbound, end: str) -> Change:
+    """Give it its one end."""
+    return Settle(QUEUE, entry_key(inbound), end)
+
+
+async def waiting(store: Store, keys: tuple[str, ...] | None = None) -> list[Entry]:
+    """List what came in and has no end yet, oldest first."""
+    items = await store.pending(QUEUE, keys=keys)
+    return [msgspec.json.decode(item.item, type=Entry) for item in items]
+
+
+class DurableInbox(Inbox):
+    """The inbox of one platform."""
+
+    def __init__(self, platform: str, store: Store, arrived: Callable[[Entry], None]) -> None:
+        self._platform = platform
+        self._store = store
+        self._arrived = arrived
+        self.heard = 0
+        """Messages taken in."""
+
+    async def put(self, messages: tuple[Inbound, ...], *, cursor: str = "") -> None:
+        """Keep *messages* and *cursor* in one commit, then let them be worked on."""
+        reach("inbox.fetched")
+        changes: list[Change] = [
+            Enqueue(QUEUE, entry_key(message), msgspec.json.encode(Entry(message)))
+            for message in messages
+        ]
+        if cursor:
+            changes.append(SetState("process", "", self._cursor, cursor.encode()))
+        if changes:
+            await self._store.commit(changes)
+        reach("inbox.kept")
+        self.heard += len(messages)
+        # Only what is really pending: a repeat of an answered message is not.
+        keys = tuple(entry_key(message) for message in messages)
+        for entry in await waiting(self._store, keys) if keys else ():
+            self._arrived(entry)
+
+    async def cursor(self) -> str:
+        kept = await self._store.state("process", "", self._cursor)
+        return kept.decode() if kept else ""
+
+    @property
+    def _cursor(self) -> str:
+        return f"hermes/cursor/{self._platform}"
