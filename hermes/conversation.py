@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -71,13 +72,15 @@ class Conversation:
         retractable: bool = True,
         steps: int | None = None,
         sender: str = "",
+        stop: asyncio.Event | None = None,
     ) -> AsyncIterator[Event]:
         """Send a message and give what happens, ending with `TurnFinished`.
 
         *authority* left out means the owner of this machine, who cannot be asked here. *toolsets*
         count for a conversation's first message. *busy* says what happens when a turn runs: wait,
         cancel it, or add the text to it. *retractable* False says that text shown cannot be taken
-        back. Leaving the iteration early does not stop the turn (`stop` does).
+        back. Leaving the iteration early does not stop the turn: the method `stop` stops what runs
+        and waits in this conversation, the event *stop*, when set, this message's turn alone.
         """
         letter = Letter(
             text,
@@ -88,16 +91,22 @@ class Conversation:
             sender=sender,
             retractable=retractable,
             steps=steps,
+            cancelled=stop or asyncio.Event(),
         )
         async for event in self._deliver(letter, busy):
             yield event
 
-    async def resume(self, *, authority: Authority | None = None) -> AsyncIterator[Event]:
+    async def resume(
+        self, *, authority: Authority | None = None, stop: asyncio.Event | None = None
+    ) -> AsyncIterator[Event]:
         """Go on with a turn that was interrupted; nothing happens where there is none."""
         if not (await self.load()).open_turn:
             return
         letter = Letter(
-            "", authority or Authority(self._runtime.surface, role="owner"), resume=True
+            "",
+            authority or Authority(self._runtime.surface, role="owner"),
+            resume=True,
+            cancelled=stop or asyncio.Event(),
         )
         async for event in self._deliver(letter, "queue"):
             yield event

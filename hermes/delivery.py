@@ -182,9 +182,13 @@ class Delivery:
         if self._ambiguous == "drop":
             return msgspec.structs.replace(parcel, sent=(*parcel.sent, "")), "delivered:unknown"
         again = parcel.parts[number]
-        # Marked without markup: its places in the text would no longer fit.
-        again = msgspec.structs.replace(again, text=REPEATED + again.text, markup="")
-        parts = (*parcel.parts[:number], again, *parcel.parts[number + 1 :])
+        marked = REPEATED + again.text
+        # Made anew: the mark moves the places of the markup, and may make two messages of one.
+        pieces = self._format(platform, marked) if platform else (Piece(marked),)
+        repeated = [
+            msgspec.structs.replace(again, text=piece.text, markup=piece.markup) for piece in pieces
+        ]
+        parts = (*parcel.parts[:number], *repeated, *parcel.parts[number + 1 :])
         return msgspec.structs.replace(parcel, parts=parts), "delivered:repeated"
 
     async def _send(self, part: Part) -> Receipt | Failure:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from hermes.errors import Failure
 from hermes.messages import Usage
 from hermes.records import TurnStatus
 
@@ -106,6 +107,8 @@ class TurnFinished(msgspec.Struct, frozen=True, tag=True):
     model: str = ""
     fallback: bool = False
     session: str = ""
+    failure: Failure | None = None
+    """What went wrong, for a surface that answers in codes of its own (HTTP, ACP)."""
 
 
 class SessionReset(msgspec.Struct, frozen=True, tag=True):

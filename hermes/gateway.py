@@ -106,7 +106,7 @@ class Gateway:
                 self._start_platform(name)
         for name, offer in self.runtime.host.offers("services").items():
             if self._enabled(offer.plugin):
-                self._supervise(f"service {name}", lambda name=name: self._serve(name))
+                self._start_service(name)
 
     def _enabled(self, plugin: str) -> bool:
         """Whether the plugin's section says that it runs (``enabled``)."""
@@ -125,9 +125,7 @@ class Gateway:
         inbox = self.inboxes[name] = DurableInbox(name, self.runtime.store, self._arrived)
         supervised = Supervised(name, lambda: self._run_platform(name, platform, inbox), self.log)
         self.parts[name] = supervised
-        missing = platform.missing()
-        if missing:
-            supervised.health.state, supervised.health.error = "not configured", missing
+        if not self._configured(supervised, platform.missing()):
             return
         self.platforms[name] = platform
         supervised.start()
@@ -146,15 +144,28 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  (isolation: only for show)
             self.log.debug("menu not shown", error=one_line(error))
 
-    async def _serve(self, name: str) -> None:
-        service: Service = await self.runtime.resources.get(
-            ("service", name), lambda: self.runtime.host.create("services", name)
-        )
-        await service.run()
+    def _start_service(self, name: str) -> None:
+        try:
+            service: Service = self.runtime.host.create("services", name)
+        except HermesError as error:
+            self.log.error("service left out", service=name, error=one_line(error))
+            return
 
-    def _supervise(self, name: str, run: Any) -> None:
-        self.parts[name] = Supervised(name, run, self.log)
-        self.parts[name].start()
+        async def serve() -> None:
+            await self.runtime.resources.get(("service", name), lambda: service)
+            await service.run(self.runtime)
+
+        part = f"service {name}"
+        supervised = self.parts[part] = Supervised(part, serve, self.log)
+        if self._configured(supervised, service.missing()):
+            supervised.start()
+
+    def _configured(self, part: Supervised, missing: str) -> bool:
+        """Whether nothing is *missing*; what is, is said once and stays in the status."""
+        if missing:
+            part.health.state, part.health.error = "not configured", missing
+            self.log.error("not started", part=part.name, error=missing)
+        return not missing
 
     async def _drain(self) -> None:
         """Take in no more; let turns end and replies go out; leave the rest to the next start."""
@@ -299,7 +310,8 @@ class Gateway:
             await following.follow(listener)
             self._at_work.discard(entry_key(inbound))
             if parcel and letter.ended:
-                self.delivery.post(parcel[-1])
+                # The first draft may have been on its way still when the turn ended.
+                self.delivery.post(msgspec.structs.replace(parcel[-1], draft=following.draft))
 
         self.spawn(follow())
         return letter

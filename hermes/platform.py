@@ -157,6 +157,7 @@ class Inbox(ABC):
 
 
 MessageState: TypeAlias = Literal["queued", "working", "done", "failed"]
+"""What became of a person's message, as far as it is shown on it."""
 
 
 class Platform(Resource):

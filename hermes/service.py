@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -11,13 +11,24 @@ from hermes.events import Event
 from hermes.resource import Resource
 from hermes.session import SessionInfo
 
+if TYPE_CHECKING:
+    from hermes.runtime import Runtime
+
 
 class Service(Resource):
     """A scheduler, an HTTP API, a dashboard: runs as long as the gateway does."""
 
+    def missing(self) -> str:
+        """Say what must be configured before it can run; empty where nothing is."""
+        return ""
+
     @abstractmethod
-    async def run(self) -> None:
-        """Work until cancelled. Raising or returning means "restart me"."""
+    async def run(self, runtime: Runtime) -> None:
+        """Work until cancelled, with the conversations of *runtime*, which outlives this call.
+
+        Raising or returning means "restart me"; an authentication failure, raised as `Failed`,
+        stops this service and says so. Cancelled, it has five seconds to end in order.
+        """
 
 
 class Observer(ABC):

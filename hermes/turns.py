@@ -70,7 +70,13 @@ class Turns:
             if not _ending():
                 await self._give_end(letter, result)
                 finished = TurnFinished(
-                    result.status, result.reply, result.usage, result.model, result.fallback, id
+                    result.status,
+                    result.reply,
+                    result.usage,
+                    result.model,
+                    result.fallback,
+                    id,
+                    result.failure,
                 )
                 letter.emit(finished)
                 self._runtime.observe(info, finished)

@@ -17,6 +17,7 @@ from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Admission, Inbound, PlatformLimits
 from hermes.records import Steered, UserSaid
 from hermes.runtime import Runtime
+from hermes.service import Service
 from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider, make_context, make_key
 from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.runtime import AllowAll, open_runtime
@@ -428,3 +429,39 @@ async def test_commands_of_a_chat_queue_steer_stop_and_tell(tmp_path: Path) -> N
         platform.say("/platforms")
         assert "running" in (await said(platform, 5))[4]
         assert await runtime.store.pending("inbox") == []
+
+
+async def test_a_service_gets_the_runtime_and_one_that_lacks_a_setting_says_so(
+    tmp_path: Path,
+) -> None:
+    served: list[Runtime] = []
+
+    class Works(Service):
+        async def run(self, runtime: Runtime) -> None:
+            served.append(runtime)
+            await asyncio.Event().wait()
+
+    class Lacks(Works):
+        def missing(self) -> str:
+            return "it needs a key"
+
+    async with open_runtime(
+        tmp_path,
+        provider=ScriptedProvider(),
+        offers={"services": {"works": Works(), "lacks": Lacks()}},
+        surface="gateway",
+    ) as runtime:
+        gateway = Gateway(runtime)
+        task = asyncio.ensure_future(gateway.run())
+        await gateway.ready.wait()
+        async with asyncio.timeout(5):
+            while not served:
+                await asyncio.sleep(0.01)
+        states = {name: (part["state"], part["error"]) for name, part in gateway.status().items()}
+        gateway.stop()
+        await task
+    assert served == [runtime]
+    assert states == {
+        "service works": ("running", ""),
+        "service lacks": ("not configured", "it needs a key"),
+    }

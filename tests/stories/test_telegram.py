@@ -22,9 +22,11 @@ from hermes.testing.markdown import generate
 from hermes.testing.runtime import AllowAll, open_runtime
 from hermes.tools import READ, TOGETHER, ToolCall, tool
 from hermes.turn import Question
-from hermes_plugin_commands.messenger import approve, deny
+from hermes_plugin_commands.messenger import approve
 from hermes_plugin_telegram.platform import TelegramPlatform
 from hermes_plugin_telegram.settings import TelegramSettings
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*retry_after")  # it will be another type one day
 
 
 class LetIn(Middleware):

@@ -617,3 +617,26 @@ async def test_stop_reaches_what_waits_behind_the_turn_too(tmp_path: Path) -> No
         assert len(provider.requests) == 1
         assert not await conversation.stop()
         assert end(await heard(conversation.send("three"))).reply == "after"
+
+
+async def test_a_message_with_a_stop_of_its_own_is_stopped_alone(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    provider = ScriptedProvider(Say("one", hold=hold), "three")
+    async with open_runtime(tmp_path, provider=provider) as runtime:
+        conversation = runtime.session(make_key())
+        stop = asyncio.Event()
+        first = asyncio.ensure_future(heard(conversation.send("first")))
+        async with asyncio.timeout(5):
+            while not provider.requests:
+                await asyncio.sleep(0.01)
+        second = asyncio.ensure_future(heard(conversation.send("second", stop=stop)))
+        third = asyncio.ensure_future(heard(conversation.send("third")))
+        await asyncio.sleep(0)
+        stop.set()
+        hold.set()
+        results = [end(await task) for task in (first, second, third)]
+    assert [(r.status, r.reply) for r in results] == [
+        ("ok", "one"),
+        ("cancelled", "Stopped."),
+        ("ok", "three"),
+    ]

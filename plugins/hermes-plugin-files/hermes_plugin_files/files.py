@@ -65,9 +65,9 @@ def patch_paths(arguments: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def own_path(arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name the path of a call; a kept output is none of the person's files."""
+    """Name the path of a call: a file or folder, or the address of a kept output."""
     path = str(arguments.get("path", "."))
-    return () if path.startswith(PREFIX) or not path else (path,)
+    return (path,) if path else ()
 
 
 class Files(Toolset):
