@@ -311,7 +311,8 @@ class Gateway:
             await following.follow(listener)
             self._at_work.discard(entry_key(inbound))
             if parcel and letter.ended:
-                self.delivery.post(parcel[-1])
+                # The first draft may have been on its way still when the turn ended.
+                self.delivery.post(msgspec.structs.replace(parcel[-1], draft=following.draft))
 
         self.spawn(follow())
         return letter

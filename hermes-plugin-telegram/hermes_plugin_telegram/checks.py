@@ -1,13 +1,14 @@
-"""Check that the bot's token is there; ``hermes gateway status`` says whether Telegram takes it."""
+"""Check that the bot has what it needs; ``hermes gateway status`` says how it is."""
 
 from __future__ import annotations
 
 from hermes import Check, Finding, PluginContext
+from hermes_plugin_telegram.platform import TelegramPlatform
 from hermes_plugin_telegram.settings import TelegramSettings
 
 
 class TelegramCheck(Check):
-    """One line about the bot, and one for a webhook that cannot work."""
+    """One line: what the bot lacks, or that it lacks nothing."""
 
     def __init__(self, context: PluginContext) -> None:
         self._context = context
@@ -16,10 +17,7 @@ class TelegramCheck(Check):
         settings: TelegramSettings = self._context.settings
         if not settings.enabled:
             return (Finding("ok", "Telegram is not enabled", "telegram.enabled: true"),)
-        if not self._context.secrets.get(settings.token):
-            mend = "put TELEGRAM_BOT_TOKEN=… (from @BotFather) into .env"
-            return (Finding("error", "Telegram has no bot token", mend),)
-        if settings.mode == "webhook" and not settings.webhook_url.startswith("https://"):
-            mend = "telegram.webhook_url: https://…"
-            return (Finding("error", "Telegram's webhook needs an https address", mend),)
+        if missing := TelegramPlatform(self._context).missing():
+            what, _, mend = missing.partition(": ")
+            return (Finding("error", f"Telegram: {what}", mend),)
         return (Finding("ok", f"Telegram is enabled, by {settings.mode}"),)

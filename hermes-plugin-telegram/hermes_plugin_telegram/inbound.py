@@ -92,6 +92,7 @@ class Reader:
             _account(query.from_user),
             labels[0],
             answers=question,
+            group=query.message.chat.type != ChatType.PRIVATE,
             time=_time(query.message),
         )
 
@@ -118,6 +119,7 @@ class Reader:
             images=fetched.images,
             attachments=fetched.attachments,
             direct=mine,
+            group=message.chat.type != ChatType.PRIVATE,
             reply_to=message_id(message.chat.id, replied.message_id) if replied else "",
             time=_time(message),
         )

@@ -13,8 +13,9 @@ from typing import TypeVar
 
 import certifi
 import httpx
-from telegram import Bot, BotCommand, ReactionTypeEmoji, User
-from telegram.error import RetryAfter, TelegramError
+from telegram import Bot, BotCommand, User
+from telegram.constants import ChatAction
+from telegram.error import TelegramError
 from telegram.request import HTTPXRequest
 
 from hermes import (
@@ -23,15 +24,12 @@ from hermes import (
     Inbox,
     MessageState,
     Part,
-    Piece,
     PlatformHealth,
     PluginContext,
     Receipt,
     SessionKey,
-    split_text,
 )
 from hermes_plugin_telegram.failures import classify
-from hermes_plugin_telegram.formatting import LIMIT, format_text
 from hermes_plugin_telegram.ids import is_message, message_number
 from hermes_plugin_telegram.inbound import Reader
 from hermes_plugin_telegram.media import Fetcher, sweep
@@ -61,7 +59,8 @@ class Line:
         self._pool = pool
         self._heard = self._received = self._sent = self._failures = 0
         self._problem = ""
-        self._quiet_until = 0.0
+        self._waits: dict[int, float] = {}
+        """Chat to when Telegram may be called for it again; 0 for what belongs to none."""
         self._shown: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -138,30 +137,37 @@ class Line:
 
     # -- sending ------------------------------------------------------------------------------
 
-    def format(self, text: str) -> tuple[Piece, ...]:
-        try:
-            return format_text(text)
-        except Exception as error:  # noqa: BLE001 - a parser of others; the reply must go out
-            self.log.error("Markdown could not be converted", error=repr(error))
-            return tuple(Piece(each) for each in split_text(text, LIMIT, "utf16"))
-
     async def send(self, part: Part) -> Receipt:
-        """Send one part. Raises `Failed`."""
+        """Send one part. Raises `Failed`, at once while Telegram's last word was to wait."""
+        chat = chat_of(part.key)
+        if (left := self._left_to_wait(chat)) > 0:
+            said = f"Telegram asked to wait; {left:.0f} s are left"
+            raise Failed(Failure("rate_limit", said, "telegram", status=429, retry_after=left))
         try:
             receipt = await send_part(self.bot, part, self.settings, self.log)
         except TelegramError as error:
-            failure = self.failure(error)
-            if failure.retry_after is not None:
-                self._quiet_until = time.monotonic() + failure.retry_after
-            raise Failed(failure) from None
+            raise Failed(self._refused(chat, error)) from None
         self._sent += 1
         self._heard = time.time_ns() // 1000
         return receipt
 
+    def _left_to_wait(self, chat: int) -> float:
+        return self._waits.get(chat, 0.0) - time.monotonic()
+
+    def _refused(self, chat: int, error: TelegramError) -> Failure:
+        """Classify the refusal of a send to *chat*, and remember how long to leave it alone."""
+        failure = self.failure(error)
+        if failure.retry_after is not None:
+            now = time.monotonic()
+            self._waits = {c: until for c, until in self._waits.items() if until > now}
+            self._waits[chat] = now + failure.retry_after
+        return failure
+
     async def typing(self, key: SessionKey) -> None:
-        thread = thread_of(key)
+        chat, thread = chat_of(key), thread_of(key)
+        action = ChatAction.TYPING
         await self._show(
-            lambda: self.bot.send_chat_action(chat_of(key), "typing", message_thread_id=thread)
+            chat, lambda: self.bot.send_chat_action(chat, action, message_thread_id=thread)
         )
 
     async def mark(self, key: SessionKey, message: str, state: MessageState) -> None:
@@ -174,8 +180,8 @@ class Line:
         if len(self._shown) > 1000:
             self._shown.clear()
         self._shown[message] = emoji
-        reaction = ReactionTypeEmoji(emoji)
-        await self._show(lambda: self.bot.set_message_reaction(chat_of(key), number, reaction))
+        chat = chat_of(key)
+        await self._show(chat, lambda: self.bot.set_message_reaction(chat, number, emoji))
 
     async def menu(self, commands: Sequence[tuple[str, str]]) -> None:
         made: dict[str, BotCommand] = {}
@@ -183,24 +189,22 @@ class Line:
             name = re.sub(r"[^a-z0-9_]", "_", name.lower())
             if name.strip("_") and len(name) <= 32 and name not in made:
                 made[name] = BotCommand(name, (summary.strip() or name)[:256])
-        await self._show(lambda: self.bot.set_my_commands(list(made.values())[:100]))
+        await self._show(0, lambda: self.bot.set_my_commands(list(made.values())[:100]))
 
-    async def _show(self, call: Callable[[], Awaitable[object]]) -> None:
+    async def _show(self, chat: int, call: Callable[[], Awaitable[object]]) -> None:
         """Make a call that only shows something: when it fails, or would anger, nothing is lost."""
-        if time.monotonic() < self._quiet_until:
+        if self._left_to_wait(chat) > 0:
             return
         try:
             await call()
         except TelegramError as error:
-            if isinstance(error, RetryAfter):
-                self._quiet_until = time.monotonic() + (self.failure(error).retry_after or 0.0)
-            self.log.debug("not shown on Telegram", why=self.failure(error).message)
+            self.log.debug("not shown on Telegram", why=self._refused(chat, error).message)
 
     def acknowledge(self, query: str) -> None:
         """Tell Telegram that a button's press has come, while receiving goes on."""
 
         async def answer() -> None:
-            await self._show(lambda: self.bot.answer_callback_query(query))
+            await self._show(0, lambda: self.bot.answer_callback_query(query))
 
         task = asyncio.create_task(answer())
         self._tasks.add(task)
@@ -208,15 +212,9 @@ class Line:
 
 
 def connect(context: PluginContext) -> Line:
-    """Make the line; nothing is called yet. May block (TLS, files), so it runs in a thread.
-
-    Raises `Failed` of kind ``auth`` where there is no token.
-    """
+    """Make the line; nothing is called yet. May block (TLS, files), so it runs in a thread."""
     settings: TelegramSettings = context.settings
-    token = context.secrets.get(settings.token)
-    if not token:
-        said = f"no bot token: put TELEGRAM_BOT_TOKEN=… (from @BotFather) into {context.paths.home}"
-        raise Failed(Failure("auth", f"{said}/.env", source="telegram"))
+    token = context.secrets.get(settings.token) or ""
     logging.getLogger("httpx").setLevel(
         logging.WARNING
     )  # it logs addresses, and the token is in them

@@ -6,6 +6,8 @@ import pytest
 
 from hermes import Platform, SessionKey
 from hermes.testing import PlatformContract, PluginContract, TelegramServer
+from hermes_plugin_telegram.checks import TelegramCheck
+from hermes_plugin_telegram.settings import TelegramSettings
 
 
 class TestTelegramPlatform(PlatformContract):
@@ -32,6 +34,28 @@ class TestTelegramPlatform(PlatformContract):
 
     def key(self, platform: Platform) -> SessionKey:
         return SessionKey("telegram", str(self.chat.id))
+
+
+@pytest.mark.parametrize(
+    ("settings", "secrets", "level", "said"),
+    [
+        ({}, {}, "ok", "not enabled"),
+        ({"enabled": True}, {}, "error", "no bot token"),
+        ({"enabled": True}, {"TELEGRAM_BOT_TOKEN": "1:a"}, "ok", "by polling"),
+        (
+            {"enabled": True, "mode": "webhook"},
+            {"TELEGRAM_BOT_TOKEN": "1:a"},
+            "error",
+            "no address for the webhook",
+        ),
+    ],
+)
+async def test_the_doctor_says_what_it_lacks(plugin_context, settings, secrets, level, said):
+    given = TelegramSettings(**settings)
+    context = plugin_context("telegram", settings=given, secrets=secrets)
+    (finding,) = await TelegramCheck(context).check()
+    assert finding.level == level
+    assert said in finding.text
 
 
 class TestPlugin(PluginContract):

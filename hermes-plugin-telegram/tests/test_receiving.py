@@ -23,6 +23,7 @@ async def test_a_private_message_says_who_and_where(telegram: TelegramServer, in
     assert (message.key.platform, message.key.chat, message.key.thread) == ("telegram", "77", "")
     assert (message.sender.id, message.sender.name) == ("77", "Anna")
     assert message.direct
+    assert not message.group
     assert message.id == f"77:{said['message_id']}"
     assert message.time == said["date"] * 1_000_000
 
@@ -155,6 +156,7 @@ async def test_in_a_group_we_are_meant_when_we_are_named(telegram, inbox, text, 
     (message,) = await inbox.received(1)
     assert (message.direct, message.text) == (direct, read)
     assert (message.key.chat, message.sender.id) == (str(group.id), "9")
+    assert message.group
 
 
 async def test_a_command_for_another_bot_is_not_ours(telegram, inbox):

@@ -304,3 +304,32 @@ def test_importing_the_platform_does_not_import_the_client():
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, check=True)
     assert done.stdout.strip() == b"[]"
+
+
+async def test_whoever_does_not_wait_is_stopped_before_telegram_is_asked(
+    telegram, platform, anna, key
+):
+    telegram.limit_floods(2, 1.0, retry_after=1)
+    bob = SessionKey("telegram", str(telegram.private("Bob", id=55).id))
+    refused = 0
+    for number in range(20):  # as a draft that grows does
+        try:
+            await platform.send(Part(key, f"{number}"))
+        except Failed:
+            refused += 1
+        await platform.typing(key)
+    assert (len(anna.shown), refused) == (2, 18)
+    assert telegram.impatient == 0
+    await platform.send(Part(bob, "not your wait"))
+
+
+async def test_what_is_sent_while_the_line_is_being_made_is_tried_again(make_platform, anna, key):
+    platform = make_platform()
+    (piece,) = platform.format("**left over**")
+    said = await failure(platform, Part(key, piece.text, markup=piece.markup))
+    assert said.retryable
+    await platform.typing(key)
+    await platform.open()
+    await platform.send(Part(key, piece.text, markup=piece.markup))
+    await platform.close()
+    assert anna.shown == ["left over"]

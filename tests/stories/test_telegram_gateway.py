@@ -23,6 +23,7 @@ async def gateway(home: Path, telegram: TelegramServer, model: OpenAIServer) -> 
         "model": "openai:test",
         "openai": {"base_url": model.url},
         "telegram": {"enabled": True, "base_url": telegram.url, "poll_seconds": 1},
+        "gateway": {"busy": "queue"},
         "access": {"owners": {"telegram": "*"}},
     }
     (home / "config.yaml").write_text(yaml.safe_dump(config))
