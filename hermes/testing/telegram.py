@@ -213,8 +213,9 @@ class TelegramServer:
             return
         sends, seconds, retry_after = self._flood
         now = time.monotonic()
-        if now < self._wait_until.get(chat, 0.0):
-            self.impatient += 1
+        if now < (until := self._wait_until.get(chat, 0.0)):
+            # What was on its way when the first was refused could not know.
+            self.impatient += now > until - retry_after + 0.1
             raise self._too_many(retry_after)
         recent = self._sends.setdefault(chat, deque())
         while recent and recent[0] <= now - seconds:

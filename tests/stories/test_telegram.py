@@ -74,7 +74,7 @@ async def serving(
         settings={"gateway": {"busy": "queue"}},
         offers={
             "platforms": {"telegram": platform},
-            "commands": {"approve": approve, "deny": deny},
+            "commands": {"approve": approve},
         },
         surface="gateway",
     ) as runtime:
@@ -163,7 +163,7 @@ async def test_a_picture_reaches_the_model(tmp_path: Path, telegram: TelegramSer
         anna.send("photo", caption="What is it?")
         await settled(runtime, telegram)
     assert anna.shown == ["A pixel."]
-    parts = provider.requests[0].spec.messages[-1].parts
+    parts = provider.requests[0].messages[-1].parts
     assert [type(part).__name__ for part in parts] == ["Text", "Image"]
 
 
