@@ -44,6 +44,7 @@ CONNECTIONS = 16
 UPLOAD_SECONDS = 120.0
 REFUSALS = 3
 """So many times in a row must Telegram refuse the token until we believe it."""
+REMEMBERED = 1000
 REACTIONS = {"queued": "👀", "working": "👀", "done": "👍", "failed": "👎"}
 """Bots may use only some: ✅ and ❌ are not among them."""
 
@@ -61,7 +62,9 @@ class Line:
         self._problem = ""
         self._waits: dict[int, float] = {}
         """Chat to when Telegram may be called for it again; 0 for what belongs to none."""
-        self._shown: dict[str, str] = {}
+        self._reactions: dict[str, str] = {}
+        self._drafts: dict[str, tuple[str, str, tuple[str, ...]]] = {}
+        """Message to what it shows, so that nothing is asked for twice; so are the reactions."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -140,6 +143,9 @@ class Line:
     async def send(self, part: Part) -> Receipt:
         """Send one part. Raises `Failed`, at once while Telegram's last word was to wait."""
         chat = chat_of(part.key)
+        look = (part.text, part.markup, part.choices)
+        if part.edits and self._drafts.get(part.edits) == look:
+            return Receipt(part.edits)  # the reply is what its last draft showed
         if (left := self._left_to_wait(chat)) > 0:
             said = f"Telegram asked to wait; {left:.0f} s are left"
             raise Failed(Failure("rate_limit", said, "telegram", status=429, retry_after=left))
@@ -149,6 +155,9 @@ class Line:
             raise Failed(self._refused(chat, error)) from None
         self._sent += 1
         self._heard = time.time_ns() // 1000
+        if len(self._drafts) >= REMEMBERED:
+            self._drafts.clear()
+        self._drafts[receipt.id] = look
         return receipt
 
     def _left_to_wait(self, chat: int) -> float:
@@ -175,11 +184,11 @@ class Line:
         if not self.settings.reactions or number is None or not is_message(message):
             return
         emoji = REACTIONS[state]
-        if self._shown.get(message) == emoji:
+        if self._reactions.get(message) == emoji:
             return
-        if len(self._shown) > 1000:
-            self._shown.clear()
-        self._shown[message] = emoji
+        if len(self._reactions) >= REMEMBERED:
+            self._reactions.clear()
+        self._reactions[message] = emoji
         chat = chat_of(key)
         await self._show(chat, lambda: self.bot.set_message_reaction(chat, number, emoji))
 

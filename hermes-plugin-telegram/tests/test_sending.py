@@ -95,9 +95,15 @@ async def test_a_draft_grows_by_edits(platform, anna, key):
     assert anna.shown == ["one two three"]
 
 
-async def test_an_edit_that_changes_nothing_is_fine(platform, anna, key):
+async def test_an_edit_that_changes_nothing_is_fine(telegram, platform, make_platform, anna, key):
     draft = await platform.send(Part(key, "same"))
     assert await platform.send(Part(key, "same", edits=draft.id)) == draft
+    assert not telegram.of("editMessageText"), "it knows what the draft shows"
+    restarted = make_platform()
+    await restarted.open()
+    assert await restarted.send(Part(key, "same", edits=draft.id)) == draft
+    await restarted.close()
+    assert [call.status for call in telegram.of("editMessageText")] == [400]
 
 
 async def test_an_edit_of_what_was_deleted_is_sent_anew(platform, anna, key):
