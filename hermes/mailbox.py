@@ -91,11 +91,14 @@ class Mailbox:
             self._worker = asyncio.ensure_future(self._work())
 
     def stop(self) -> bool:
-        """Cancel the running turn and what waits behind it. False when there is neither."""
-        letters = [*([self._running] if self._running else []), *self._waiting]
-        for letter in letters:
+        """Cancel the running turn, or the one about to run; what waits behind it goes on.
+
+        False when there is neither.
+        """
+        letter = self._running or next(iter(self._waiting), None)
+        if letter is not None:
             letter.cancelled.set()
-        return bool(letters)
+        return letter is not None
 
     async def close(self) -> None:
         """End at once: a running turn stays open in the journal, to be resumed."""

@@ -229,7 +229,7 @@ class Toolbox:
         finally:
             for place, mine in enumerate(prepared):
                 if place not in noted:
-                    result = results.get(place) or self._cut_short(turn, mine)
+                    result = results.get(place) or self._cut_short(turn, mine, scratch)
                     self.transcript.note(result, turn.input.id)
 
     async def _finish(
@@ -262,9 +262,8 @@ class Toolbox:
         started = open_turn.started.get(mine.use.id) if open_turn else None
         return started is not None and started.effect == Effect.ONCE
 
-    def _cut_short(self, turn: Turn, mine: Prepared) -> Finished:
-        open_turn = self.transcript.fold.turn
-        began = bool(open_turn and mine.use.id in open_turn.started)
+    def _cut_short(self, turn: Turn, mine: Prepared, scratch: dict[Any, Any]) -> Finished:
+        began = ("began", mine.use.id) in scratch
         once = mine.tool is not None and mine.tool.effect is Effect.ONCE
         text = CANCELLED + (" It had started; what it did until then stands." if began else "")
         turn.emit(ToolFinished(mine.use.id, mine.use.name, text, True))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hermes.testing import OpenAIServer, Raw
+from hermes.testing import Fail, OpenAIServer, Raw
 from hermes.testing.servers import free_port
 
 
@@ -123,7 +123,7 @@ async def test_an_endpoint_that_is_down_or_no_endpoint_is_a_line(system: Any) ->
 
 
 async def test_a_failed_turn_loses_nothing(system: Any) -> None:
-    system.model.will(Raw(b"no", status=502, content_type="text/plain"), "Here.")
+    system.model.will(Fail("bad_request", "no such model: x"), "Here.")
     one_line(await system.run("-z", "Remember me"), 1)
     done = await system.run("-c", "-z", "And?")
     assert (done.status, done.out) == (0, "Here.\n"), done.errors
