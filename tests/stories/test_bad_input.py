@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hermes.testing import Fail, OpenAIServer, Raw
+from hermes.testing import OpenAIServer, Raw
 from hermes.testing.servers import free_port
 
 
@@ -31,6 +31,10 @@ def goes_on(done: Any, *says: str, lines: int = 1) -> None:
     assert len(done.lines) == lines, done.errors
     for text in says:
         assert text in done.errors, done.errors
+
+
+AT_ONCE = {"retries": 0}
+"""Else the plugin that retries waits for a better day, which is another story."""
 
 
 @pytest.fixture
@@ -109,9 +113,9 @@ async def test_a_wrong_model_id_is_said_in_the_vendors_words(system: Any) -> Non
 
 async def test_an_endpoint_that_is_down_or_no_endpoint_is_a_line(system: Any) -> None:
     port = free_port()
-    system.configure(openai={"base_url": f"http://127.0.0.1:{port}/v1"})
+    system.configure(openai={"base_url": f"http://127.0.0.1:{port}/v1"}, retry=AT_ONCE)
     one_line(await system.run("-z", "go"), 1, f"127.0.0.1:{port}")
-    system.configure()
+    system.configure(retry=AT_ONCE)
     for answer in (
         Raw(b"<html><h1>It works!</h1></html>", content_type="text/html"),
         Raw(b"data: {not json}\n\ndata: [DONE]\n\n"),
@@ -123,7 +127,8 @@ async def test_an_endpoint_that_is_down_or_no_endpoint_is_a_line(system: Any) ->
 
 
 async def test_a_failed_turn_loses_nothing(system: Any) -> None:
-    system.model.will(Fail("bad_request", "no such model: x"), "Here.")
+    system.configure(retry=AT_ONCE)
+    system.model.will(Raw(b"no", status=502, content_type="text/plain"), "Here.")
     one_line(await system.run("-z", "Remember me"), 1)
     done = await system.run("-c", "-z", "And?")
     assert (done.status, done.out) == (0, "Here.\n"), done.errors

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -40,10 +41,10 @@ def every_key(host: Host) -> list[Leaf]:
         inner = schemas.resolve(schema, schema)
         if section == KERNEL:
             continue
-        if "properties" in inner:
-            found += leaves(schema, schema, (section,))
-        else:
+        if "properties" not in inner and isinstance(inner.get("additionalProperties"), dict):
             found += leaves(inner["additionalProperties"], schema, (section, "one"))
+        else:
+            found += leaves(schema, schema, (section,))
     return found
 
 
@@ -52,31 +53,47 @@ def options(schema: dict[str, Any], root: dict[str, Any]) -> list[dict[str, Any]
 
 
 def other_values(leaf: Leaf) -> list[Any]:
-    """Give two values that fit a key, neither of them its default."""
+    """Give two values that fit a key, neither of them its default; the same twice where it must."""
     name, schema, root = leaf
     if schema.get("format") == schemas.SECRET:
         return ["env:SOME_NAME", "env:OTHER_NAME"]
-    choice = options(schema, root)[0]
-    if "enum" in choice:
-        fitting = [each for each in choice["enum"] if each != schema.get("default")]
-        return [fitting[0], fitting[-1]]
+    fitting = [
+        value
+        for choice in options(schema, root)
+        for value in candidates(choice, root)
+        if not list(schemas.check(value, schema, root, (name,))) and value != schema.get("default")
+    ]
+    assert fitting, name
+    alike = [value for value in fitting if type(value) is type(fitting[0])]
+    return [alike[0], alike[min(1, len(alike) - 1)]]
+
+
+def candidates(choice: dict[str, Any], root: dict[str, Any]) -> list[Any]:
+    """Give values that may fit one form of a key."""
+    if (made := made_up(choice, root, "a")) is not None:
+        return [made, made_up(choice, root, "b")]
+    if "enum" in choice or "const" in choice:
+        return [*choice.get("enum", [choice.get("const")])]
     least = choice.get("minimum", 0)
     kinds: dict[Any, list[Any]] = {
         "string": ["some text: with # marks", "x"],
-        "integer": [least + 41, least + 43],
-        "number": [least + 4.5, least + 7],
-        "boolean": [not schema.get("default", False)] * 2,
-        "array": [["one", "two: three"], ["four"]],
-        "object": [{"one": "1"}, {"two": "2", "three": "3"}],
-        None: [{"any": ["thing", 1]}, "text"],
+        "integer": [least + 41, least + 43, least + 1, least],
+        "number": [least + 4.5, least + 7, least + 0.25, least],
+        "boolean": [True, False],
+        "array": [["one", "two: three"], ["four"], [1, 2], [3]],
+        "object": [{"one": "1"}, {"two": "2"}, {"one": 1}, {"two": 2}, {"one": ["1"]}],
+        None: [{"any": ["thing", 1]}, {"other": 1}, "text"],
     }
-    fitting = kinds[choice.get("type")]
-    if choice.get("type") == "object":
-        inner = choice.get("additionalProperties")
-        if isinstance(inner, dict) and "string" not in json.dumps(inner):
-            fitting = [{"one": 1}, {"two": 2}]
-    assert all(not list(schemas.check(each, schema, root, (name,))) for each in fitting), name
-    return fitting
+    return kinds.get(choice.get("type"), [])
+
+
+def made_up(choice: dict[str, Any], root: dict[str, Any], text: str) -> Any:
+    """Give an entry of a list of sections, or a section, with what it must have; else None."""
+    if choice.get("type") == "array" and "$ref" in choice.get("items", {}):
+        return [made_up(schemas.resolve(choice["items"], root), root, text)]
+    if "properties" in choice:
+        return dict.fromkeys(choice["required"], text)
+    return None
 
 
 @pytest.fixture
@@ -173,10 +190,15 @@ def test_every_section_is_what_its_plugin_reads(home: Path, keys: list[Leaf]) ->
                 place[name] if isinstance(place, dict) else getattr(place, name.replace("-", "_"))
             )
         value = other_values(leaf)[0]
+        if not isinstance(place, (dict, tuple)) and leaf[1].get("format") != schemas.SECRET:
+            place = msgspec.to_builtins(place)
         if leaf[1].get("format") == schemas.SECRET:
             assert place.reference == value, leaf[0]
         elif isinstance(value, list):
-            assert list(place) == value, leaf[0]
+            assert [msgspec.to_builtins(each) for each in place] == value or all(
+                each.items() <= msgspec.to_builtins(got).items()
+                for each, got in zip(value, place, strict=True)
+            ), leaf[0]
         elif isinstance(value, dict) and isinstance(place, dict):
             assert value.items() <= place.items(), leaf[0]
         else:
