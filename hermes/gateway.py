@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 LEASE = "gateway"
 HOLD = 30_000_000
 """Microseconds the gateway's lease lasts without renewal."""
+BROKEN = (
+    "⚠️ Your message could not be taken in: the plugin {plugin} failed. Its owner's log says why."
+)
 CLOSED = (
     "Nobody can talk to this bot yet: no plugin decides who may (pip install hermes-plugin-access)."
 )
@@ -240,8 +243,9 @@ class Gateway:
         try:
             admission = await self._receive(inbound)
         except Broken as broken:
+            # What broke is for the owner's log: whoever wrote may be a stranger.
             self.log.error("message refused", error=one_line(broken))
-            admission = Admission("refused", f"⚠️ {one_line(broken)}")
+            admission = Admission("refused", BROKEN.format(plugin=broken.plugin))
         reach("inbox.received")
         if admission.outcome == "refused":
             await self.finish(inbound, "refused", admission.notice)

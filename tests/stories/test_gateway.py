@@ -154,7 +154,7 @@ async def test_a_broken_guard_refuses_and_is_named(tmp_path: Path) -> None:
     platform, provider = FakePlatform(), ScriptedProvider("no")
     async with serving(tmp_path, platform, provider, middleware=[LetIn(), Broken()]):
         platform.say("Hi")
-        assert "middleware broken failed at receive" in (await said(platform, 1))[0]
+        assert "the plugin test failed" in (await said(platform, 1))[0]
     assert provider.requests == []
 
 
