@@ -188,11 +188,11 @@ async def test_stop_in_each_state(state: str, system: Any, asks: Any, owner: Any
                 assert not last.unknown, "it had not begun"
 
 
-async def test_a_message_that_waits_behind_is_stopped_too_and_is_not_lost(
+async def test_a_message_that_waits_behind_goes_on_after_a_stop(
     system: Any, asks: Any, owner: Any
 ) -> None:
     hold = asyncio.Event()
-    system.model.will(long_answer(hold, 2), "Here again.")
+    system.model.will(long_answer(hold, 2), "The second.", "The third.")
     async with system.runtime() as runtime:
         conversation = runtime.session(SessionKey("cli", "x"), directory=str(system.place))
         replies: dict[str, str] = {}
@@ -208,10 +208,10 @@ async def test_a_message_that_waits_behind_is_stopped_too_and_is_not_lost(
         await until(lambda: runtime.mailbox(conversation.info.id).waiting == 1)
         assert await conversation.stop()
         await asyncio.wait_for(asyncio.gather(first, second), ACK * 4)
-        assert replies == {"first": "Stopped.", "second": "Stopped."}
-        assert len(system.model.requests) == 1
+        assert replies == {"first": "Stopped.", "second": "The second."}
+        assert len(system.model.requests) == 2
         await say("third")
-        assert replies["third"] == "Here again."
+        assert replies["third"] == "The third."
     said = [m["content"] for m in system.model.requests[-1].json["messages"] if m["role"] == "user"]
     assert said == ["first", "second", "third"]
 
