@@ -137,8 +137,8 @@ async def test_a_call_that_excludes_others_keeps_its_place(tmp_path: Path) -> No
     ("name", "arguments", "says"),
     [
         ("nope", "{}", "There is no tool 'nope'"),
-        ("look", '{"at":', "not valid JSON"),
-        ("look", "[]", "must be one JSON object"),
+        ("look", '{"at":', "must be one JSON object: Input data was truncated"),
+        ("look", "[]", "must be one JSON object: Expected `object`, got `array`"),
         ("look", '{"to":"x"}', "Invalid arguments for look"),
         ("look", '{"at":"x","seconds":"soon"}', "Expected `float`, got `str` - at `$.seconds`"),
     ],
