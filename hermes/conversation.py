@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from hermes.errors import NotFound
+from hermes import errors
 from hermes.events import Event, TurnFinished
 from hermes.mailbox import Busy, Letter
 from hermes.messages import Image, Message
@@ -44,7 +44,7 @@ class Conversation:
     def info(self) -> SessionInfo:
         """What is known of it. Looked up by the first call of anything else (or `load`)."""
         if self._info is None:
-            raise NotFound("this conversation was not looked up yet; await load()")
+            raise errors.NotFound("this conversation was not looked up yet; await load()")
         return self._info
 
     async def load(self) -> SessionInfo:
@@ -131,10 +131,12 @@ class Conversation:
         The records stay; the model no longer sees them. Raises NotFound, Busy or Conflict.
         """
         info = await self.load()
+        if self._runtime.mailbox(info.id).running:
+            raise errors.Busy("a turn is running here; wait, or stop it first")
         agent = await self._runtime.agent(info)
         starts = turn_starts(agent.transcript.fold)
         if not starts:
-            raise NotFound("there is no turn to take back")
+            raise errors.NotFound("there is no turn to take back")
         first = starts[-min(turns, len(starts))]
         agent.transcript.note(Rewound(to=first.seq - 1, reason="undo"))
         await agent.transcript.commit()

@@ -49,6 +49,11 @@ class Letter:
         for listener in self.listeners:
             listener.push(event)
 
+    def close(self) -> None:
+        """Tell all listeners that nothing more comes."""
+        for listener in self.listeners:
+            listener.close()
+
 
 class Mailbox:
     """What waits for one conversation, and the task that works through it."""
@@ -56,10 +61,10 @@ class Mailbox:
     def __init__(self, run: Callable[[Letter, Mailbox], Awaitable[None]]) -> None:
         self._run = run
         self._waiting: deque[Letter] = deque()
+        self._steering: list[Letter] = []
+        """For the running turn; its agent takes them between steps."""
         self._running: Letter | None = None
         self._worker: asyncio.Task[None] | None = None
-        self.steering: list[Letter] = []
-        """Letters for the running turn; its agent takes them between steps."""
 
     @property
     def running(self) -> Letter | None:
@@ -79,8 +84,7 @@ class Mailbox:
         """Take in a letter. On a busy conversation *busy* says what it does."""
         running = self._running
         if running is not None and busy == "steer":
-            self.steering.append(letter)
-            running.listeners.extend(letter.listeners)
+            self._steering.append(letter)
             return
         if running is not None and busy == "interrupt":
             running.cancelled.set()
@@ -89,6 +93,14 @@ class Mailbox:
             self._waiting.append(letter)
         if self._worker is None or self._worker.done():
             self._worker = asyncio.ensure_future(self._work())
+
+    def steered(self) -> list[Letter]:
+        """Hand over what was added to the running turn. Who sent it hears the rest of the turn."""
+        taken, self._steering = self._steering, []
+        if self._running is not None:
+            for letter in taken:
+                self._running.listeners.extend(letter.listeners)
+        return taken
 
     def stop(self) -> bool:
         """Cancel the running turn, or the one about to run; what waits behind it goes on.
@@ -102,7 +114,10 @@ class Mailbox:
 
     async def close(self) -> None:
         """End at once: a running turn stays open in the journal, to be resumed."""
+        for letter in (*self._waiting, *self._steering):
+            letter.close()
         self._waiting.clear()
+        self._steering.clear()
         if self._worker is not None and not self._worker.done():
             self._worker.cancel()
             await asyncio.wait((self._worker,), timeout=5)
@@ -119,8 +134,7 @@ class Mailbox:
                 await self._run(letter, self)
             finally:
                 self._running = None
-                for listener in letter.listeners:
-                    listener.close()
+                letter.close()
             # What came too late for that turn is the next message.
-            self._waiting.extendleft(reversed(self.steering))
-            self.steering.clear()
+            self._waiting.extendleft(reversed(self._steering))
+            self._steering.clear()

@@ -44,9 +44,9 @@ class Prepared(msgspec.Struct):
     """A tool use of the model's answer, made ready: a call, or the error that answers it."""
 
     use: ToolUse
-    tool: Tool | None
-    arguments: dict[str, Any]
-    lane: Lane
+    tool: Tool | None = None
+    arguments: dict[str, Any] = {}
+    lane: Lane = TOGETHER
     error: str = ""
     segment: int = 0
 
@@ -102,16 +102,14 @@ class Toolbox:
             return ToolResult.error(f"Denied: {request.tool} changed after it was allowed.")
         if call.tool.effect is not Effect.READ:
             reach("tool.granted")
-            self.transcript.note(
-                Started(
-                    id=request.id,
-                    tool=request.tool,
-                    effect=call.tool.effect,
-                    key=request.key,
-                    digest=grant.digest,
-                ),
-                request.turn,
+            started = Started(
+                id=request.id,
+                tool=request.tool,
+                effect=call.tool.effect,
+                key=request.key,
+                digest=grant.digest,
             )
+            self.transcript.note(started, request.turn)
             await self.transcript.commit()
             reach("tool.started")
         call.batch["began", request.id] = (
@@ -162,7 +160,7 @@ class Toolbox:
         segment = 0
         for use in uses:
             one = self._prepare(use)
-            alone = one.lane.excludes(TOGETHER) and not one.error
+            alone = one.lane.excludes(TOGETHER)
             segment += alone
             one.segment = segment
             segment += alone
@@ -174,19 +172,12 @@ class Toolbox:
         if tool is None:
             near = difflib.get_close_matches(use.name, self.tools, 3)
             known = ", ".join(near or sorted(self.tools))
-            return Prepared(
-                use, None, {}, TOGETHER, f"There is no tool {use.name!r}. Known: {known}"
-            )
+            return Prepared(use, error=f"There is no tool {use.name!r}. Known: {known}")
         try:
-            arguments = msgspec.json.decode(use.arguments or "{}")
+            arguments = msgspec.json.decode(use.arguments or "{}", type=dict[str, Any])
         except msgspec.DecodeError as error:
-            return Prepared(
-                use, tool, {}, TOGETHER, f"The arguments of {use.name} are not valid JSON: {error}"
-            )
-        if not isinstance(arguments, dict):
-            return Prepared(
-                use, tool, {}, TOGETHER, f"The arguments of {use.name} must be one JSON object."
-            )
+            said = f"The arguments of {use.name} must be one JSON object: {error}"
+            return Prepared(use, tool, error=said)
         return Prepared(use, tool, arguments, self._lane(tool, arguments))
 
     def _lane(self, tool: Tool, arguments: dict[str, Any]) -> Lane:
