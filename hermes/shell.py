@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from hermes.turn import Question, Reply
 
 
+CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
+"""Control characters but for tab and line ends."""
+
+
 def find(name: str, host: Host, own: str = "") -> Command | Group:
     """Give the command of that name, importing only what it needs. *own* is a kernel's target."""
     if own:
@@ -99,7 +103,10 @@ class ShellContext(CommandContext):
         return None
 
     def reply(self, text: str) -> None:
-        click.echo(text)
+        """Print a line. To a terminal without control characters: what a page or a model wrote
+        must not move its cursor or set its clipboard.
+        """
+        click.echo(text.translate(CONTROLS) if sys.stdout.isatty() else text)
 
     async def ask(self, question: Question) -> Reply:
         """Ask on the terminal; where there is none, the answer is no."""
