@@ -54,6 +54,8 @@ class Agent:
         """``provider:name`` that answered last: where the next request starts."""
         self._asked = ""
         self._model = model
+        self.used = 0.0
+        """When it was last asked for, by the monotonic clock; set by whoever keeps it."""
         self.gets_tools = True
         """The model can call tools."""
         self.steered: Callable[[], list[Letter]] = list

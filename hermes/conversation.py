@@ -57,7 +57,10 @@ class Conversation:
         if bound:
             self._info = await store.session(bound) or self._runtime.newborn(bound)
         if self._info is None and self.key and not self._new:
-            self._info = self._runtime.awaited(self.key)  # no await from here: one for each key
+            expected = self._runtime.expected(self.key)
+            if expected:  # nothing but this awaits from here, so that each key gets one
+                newborn = self._runtime.newborn(expected)
+                self._info = newborn or await store.session(expected)
         if self._info is None:
             self._info = self._runtime.unborn(self.key, self._directory, person=self._person)
         return self._info

@@ -11,11 +11,15 @@ of your own (``docs/embedding.md``).
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from hermes.agent import Agent
 from hermes.chain import Link
@@ -45,8 +49,12 @@ from hermes.turns import Turns
 
 CACHE = 64_000_000
 """Characters of transcripts kept in memory; what is over is folded again when needed."""
-MAILBOXES = 1000
-"""Mailboxes kept; past it the empty ones go."""
+IDLE = 60.0
+"""Seconds after which a transcript that nobody used is dropped."""
+STEPS = 8
+"""How many are looked at for that with each turn."""
+EXPECTED = 10_000
+"""Keys of conversations that have just begun, or are about to, that are remembered."""
 CHOSEN = "hermes/model"
 """State of a conversation: the model a person chose for it."""
 
@@ -68,8 +76,10 @@ class Runtime:
         self.prompts = Prompts(host, self.log)
         self._turns = Turns(self)
         self._agents: dict[SessionId, Agent] = {}
-        self._mailboxes: dict[SessionId, Mailbox] = {}
-        self._awaited: dict[SessionKey, SessionId] = {}
+        self._mailboxes: WeakValueDictionary[SessionId, Mailbox] = WeakValueDictionary()
+        """Each lives as long as it works, or somebody is about to put something in."""
+        self._expected: OrderedDict[SessionKey, SessionId] = OrderedDict()
+        self._untrimmed = 0
         self._observers: list[tuple[Listener, asyncio.Task[None]]] = []
 
     @classmethod
@@ -117,7 +127,7 @@ class Runtime:
         self._start_observers()
 
     async def _close(self) -> None:
-        await asyncio.gather(*(mailbox.close() for mailbox in self._mailboxes.values()))
+        await asyncio.gather(*(mailbox.close() for mailbox in list(self._mailboxes.values())))
         await self._turns.close()
         for listener, task in self._observers:
             listener.close()
@@ -226,19 +236,37 @@ class Runtime:
         if agent.transcript.fold.opened and not agent.toolbox.tools and agent.transcript.fold.tools:
             tools = await self.tools.gather()
             agent.toolbox = self.toolbox(agent.transcript, info, tools)
+        agent.used = time.monotonic()
         self._agents[info.id] = agent  # most recently used is last
         self._trim()
         return agent
 
     def _trim(self) -> None:
+        """Drop what nobody used for a while, and the least used of what is too much."""
+        at = time.monotonic()
+        for id, agent in list(islice(self._agents.items(), STEPS)):  # least recently used is first
+            if at - agent.used < IDLE:
+                break
+            if self._works(id):
+                agent.used, self._agents[id] = at, self._agents.pop(id)
+            else:
+                self.evict(id, "idle")
+        self._untrimmed += 1
+        if self._untrimmed * 16 < len(self._agents):  # adding up all of them takes its time
+            return
+        self._untrimmed = 0
         size = sum(agent.transcript.fold.size for agent in self._agents.values())
         for id in list(self._agents)[:-1]:
             if size <= CACHE:
                 return
-            if self._mailboxes.get(id) and self._mailboxes[id].running:
+            if self._works(id):
                 continue
             size -= self._agents[id].transcript.fold.size
             self.evict(id, "memory")
+
+    def _works(self, id: SessionId) -> bool:
+        mailbox = self._mailboxes.get(id)
+        return mailbox is not None and mailbox.running is not None
 
     def evict(self, id: SessionId, reason: str) -> None:
         """Drop an agent: its route and transcript; no connection goes with it (§5.6, §6.1)."""
@@ -354,15 +382,18 @@ class Runtime:
         )
         self._turns.unborn[id] = (*born, Bind(key, id)) if key else born
         if key:
-            self._awaited[key] = id
+            self._expected[key] = id
+            self._expected.move_to_end(key)
+            while len(self._expected) > EXPECTED:
+                self._expected.popitem(last=False)
         return info
 
-    def awaited(self, key: SessionKey) -> SessionInfo | None:
-        """Give the conversation that *key* will be bound to by a turn that has not begun yet."""
-        info = self.newborn(self._awaited.get(key, ""))
-        if info is None:
-            self._awaited.pop(key, None)
-        return info
+    def expected(self, key: SessionKey) -> SessionId:
+        """Give the conversation that *key* was given last by this process, begun or not yet.
+
+        Who read the binding just before it was committed finds it here. Empty where none was.
+        """
+        return self._expected.get(key, "")
 
     def newborn(self, id: SessionId) -> SessionInfo | None:
         """Describe a conversation of this process that has had no turn yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hermes.conversation import Conversation
 from hermes.errors import Busy, Failed, Failure, StoreError
 from hermes.events import (
+    AgentEvicted,
     Answered,
     Asked,
     Event,
@@ -27,7 +29,8 @@ from hermes.memory import Memory
 from hermes.middleware import Middleware, Next, Stage
 from hermes.provider import ModelInfo, ModelRequest, ModelResponse
 from hermes.records import Answer, Ended, Finished
-from hermes.session import Authority
+from hermes.service import Observer
+from hermes.session import Authority, SessionInfo
 from hermes.testing import make_key
 from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.provider import ScriptedProvider
@@ -758,3 +761,47 @@ async def test_a_toolset_that_breaks_is_left_out_and_the_turn_runs(
             lambda kind, name: BrokenToolset() if name == "broken" else create(kind, name),
         )
         assert end(await heard(runtime.session(make_key()).send("Look"))).reply == "Seen."
+
+
+class Watching(Observer):
+    def __init__(self) -> None:
+        self.evicted: list[tuple[str, str]] = []
+
+    async def observe(self, session: SessionInfo, event: Event) -> None:
+        if isinstance(event, AgentEvicted):
+            self.evicted.append((event.session, event.reason))
+
+
+async def test_a_transcript_that_nobody_uses_is_dropped_and_folded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes.runtime.IDLE", 0.05)
+    hold, watching = asyncio.Event(), Watching()
+    provider = ScriptedProvider("one", Say("long", hold=hold), "other", "two")
+    async with open_runtime(
+        tmp_path, provider=provider, offers={"observers": {"watching": watching}}
+    ) as runtime:
+        rested, working, other = (runtime.session(make_key(chat=name)) for name in "abc")
+        await heard(rested.send("first"))
+        turn = asyncio.ensure_future(heard(working.send("work")))
+        await provider.asked(2)
+        await asyncio.sleep(0.1)
+        await heard(other.send("hello"))
+        async with asyncio.timeout(5):
+            while not watching.evicted:
+                await asyncio.sleep(0.01)
+        assert watching.evicted == [(rested.info.id, "idle")]
+        hold.set()
+        assert end(await turn).reply == "long"
+        await heard(rested.send("second"))
+    assert [m.text for m in provider.requests[-1].messages] == ["first", "one", "second"]
+
+
+async def test_nothing_of_a_conversation_at_rest_is_kept_but_its_transcript(tmp_path: Path) -> None:
+    async with open_runtime(tmp_path, provider=ScriptedProvider("one")) as runtime:
+        conversation = runtime.session(make_key())
+        await heard(conversation.send("first"))
+        mailbox = weakref.ref(runtime.mailbox(conversation.info.id))
+        async with asyncio.timeout(5):
+            while mailbox() is not None:
+                await asyncio.sleep(0.01)

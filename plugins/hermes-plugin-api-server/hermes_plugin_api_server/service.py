@@ -71,7 +71,7 @@ class APIServer(Service):
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         self.address = listener.getsockname()[:2]
         self.listening.set()
-        log.info("listening", address=f"http://{settings.host}:{self.address[1]}")
+        log.debug("listening", address=f"http://{settings.host}:{self.address[1]}")
         try:
             await asyncio.shield(serving)
         except asyncio.CancelledError:

@@ -159,9 +159,6 @@ class Turn:
                 self._hear(_failed("The server stopped before the answer came."))
 
     async def _go(self) -> None:
-        self.before = (await self.conversation.load()).head
-        if self.stopped:
-            return
         self.began = True
         if self.resume:
             events = self.conversation.resume(authority=self.authority, stop=self._stop)
@@ -176,6 +173,8 @@ class Turn:
                 stop=self._stop,
             )
         async for event in events:
+            if not self._heard:  # sending looked it up
+                self.before = self.conversation.info.head
             self._hear(event)
 
     def _hear(self, event: Event) -> None:
