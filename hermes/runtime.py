@@ -213,8 +213,6 @@ class Runtime:
         """Give the mailbox of a conversation."""
         mailbox = self._mailboxes.get(id)
         if mailbox is None:
-            if len(self._mailboxes) >= MAILBOXES:
-                self._mailboxes = {i: m for i, m in self._mailboxes.items() if m.busy}
             mailbox = self._mailboxes[id] = Mailbox(partial(self._turns.run, id))
         return mailbox
 

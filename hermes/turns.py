@@ -95,6 +95,12 @@ class Turns:
     async def _run(self, info: SessionInfo, letter: Letter, mailbox: Mailbox) -> TurnResult:
         agent = await self._runtime.agent(info)
         agent.steered = mailbox.steered
+        try:
+            return await self._with(agent, info, letter)
+        finally:
+            agent.steered = list  # the cached agent keeps no mailbox alive
+
+    async def _with(self, agent: Agent, info: SessionInfo, letter: Letter) -> TurnResult:
         resume = agent.transcript.fold.turn
         if resume is not None:
             await self._check_free(info.id)
