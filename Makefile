@@ -8,6 +8,7 @@ MODELS = $(if $(HERMES_HOME),$(HERMES_HOME),$(HOME)/.hermes)/models
 
 unexport VIRTUAL_ENV
 export UV_SYSTEM_CERTS ?= 1
+export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 export UV_PYTHON_DOWNLOADS ?= never
 
 .PHONY: help setup chat test check lint types imports surface docs fast soak bench lock clean
@@ -19,7 +20,7 @@ help:
 	@echo 'make check   lint, types, imports, surface, docs'
 	@echo 'make fast    the quick tests of what changed'
 	@echo 'make soak    the long tests        make bench   the measurements'
-	@echo 'make surface docs WRITE=1   write what is generated anew: docs/surface.txt, the README'"'"'s table'
+	@echo 'make surface docs WRITE=1   write what is generated anew: docs/surface.txt, lists of plugins'
 	@echo 'make lock    write requirements.lock anew (LOCK=--upgrade for newer versions)'
 
 setup: .venv/stamp

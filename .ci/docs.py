@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\)")
 FENCED = re.compile(r"^( *)(```|~~~).*?^\1\2", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`[^`\n]*`")
-TABLE = re.compile(r"(<!-- plugins:.*?-->\n).*?(<!-- end of plugins -->)", re.DOTALL)
+GENERATED = re.compile(r"(<!-- plugins (\w+):.*?-->\n).*?(<!-- end of plugins -->)", re.DOTALL)
 
 
 @functools.cache
@@ -47,21 +47,37 @@ def broken_links(page: Path) -> list[str]:
     return broken
 
 
-def plugin_table() -> str:
-    """Write the table of this repository's plugins from what their packages say."""
-    rows = ["| plugin | what it does | comes with |", "|---|---|---|"]
+def plugins() -> list[tuple[Path, str, str]]:
+    """Give folder, description and set of each of this repository's plugins, by name."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
     standard = {re.split(r"[<>=\[]", each)[0] for each in extras["standard"]}
     files = [*ROOT.glob("plugins/*/pyproject.toml"), *ROOT.glob("hermes-plugin-*/pyproject.toml")]
+    found = []
     for file in sorted(files, key=lambda file: file.parent.name):
         project = tomllib.loads(file.read_text())["project"]
-        name, folder = project["name"], file.parent.relative_to(ROOT)
-        link = f"[{name.removeprefix('hermes-plugin-')}]({folder}/README.md)"
-        comes = "`standard`" if name in standard else "`all`"
-        rows.append(f"| {link} | {project['description']} | {comes} |")
-    return "\n".join(rows) + "\n"
+        chosen = "standard" if project["name"] in standard else "all"
+        found.append((file.parent, project["description"], chosen))
+    return found
+
+
+def written(page: Path) -> str:
+    """Give the text of *page* with its generated parts as they ought to be."""
+
+    def link(folder: Path) -> str:
+        name = folder.name.removeprefix("hermes-plugin-")
+        return f"[{name}]({os.path.relpath(folder / 'README.md', page.parent)})"
+
+    def part(found: re.Match[str]) -> str:
+        if found[2] == "table":
+            rows = [f"| {link(f)} | {text} | `{chosen}` |" for f, text, chosen in plugins()]
+            text = "\n".join(["| plugin | what it does | comes with |", "|---|---|---|", *rows])
+        else:
+            text = " · ".join(link(folder) for folder, _, _ in plugins())
+        return f"{found[1]}{text}\n{found[3]}"
+
+    return GENERATED.sub(part, page.read_text())
 
 
 def main() -> int:
@@ -71,15 +87,15 @@ def main() -> int:
     ).stdout.split("\n")  # fmt: skip
     pages = [ROOT / name for name in listed if name and (ROOT / name).exists()]
     wrong = [f"{page.relative_to(ROOT)}: {link}" for page in pages for link in broken_links(page)]
-    readme = ROOT / "README.md"
-    current = TABLE.sub(lambda found: found[1] + plugin_table() + found[2], readme.read_text())
-    if os.environ.get("WRITE"):
-        readme.write_text(current)
-    if readme.read_text() != current:
-        wrong.append("README.md: its table of plugins is not current: `make docs WRITE=1`")
-    if not TABLE.search(current):
-        wrong.append("README.md: the marks around its table of plugins are gone")
-    said = f"docs: the links of {len(pages)} pages hold, and the table of plugins is current"
+    for page in (ROOT / "README.md", ROOT / "docs" / "plugins.md"):
+        current, name = written(page), page.relative_to(ROOT)
+        if os.environ.get("WRITE"):
+            page.write_text(current)
+        if page.read_text() != current:
+            wrong.append(f"{name}: its list of plugins is not current: `make docs WRITE=1`")
+        if not GENERATED.search(current):
+            wrong.append(f"{name}: the marks around its list of plugins are gone")
+    said = f"docs: the links of {len(pages)} pages hold, and the lists of plugins are current"
     print("\n".join(wrong) or said)
     return 1 if wrong else 0
 

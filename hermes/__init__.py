@@ -21,9 +21,12 @@ _MODULES = {
     " TurnFinished UsageReported",
     "resource": "Resource",
     "settings": "Secret",
+    "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
     "context": "Children ConfigView Log Paths PluginContext Secrets State",
-    "platform": "Admission Attachment Inbound Inbox Outgoing Part Platform PlatformLimits Receipt",
+    "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
+    " PlatformHealth PlatformLimits Receipt",
+    "splitting": "cut_text measure split_text",
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
     " ToolRequest ToolResult Toolset ToolsetFamily tool",
     "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
@@ -115,9 +118,12 @@ if TYPE_CHECKING:
         Attachment as Attachment,
         Inbound as Inbound,
         Inbox as Inbox,
+        MessageState as MessageState,
         Outgoing as Outgoing,
         Part as Part,
+        Piece as Piece,
         Platform as Platform,
+        PlatformHealth as PlatformHealth,
         PlatformLimits as PlatformLimits,
         Receipt as Receipt,
     )
@@ -156,6 +162,7 @@ if TYPE_CHECKING:
         searchable as searchable,
     )
     from hermes.resource import Resource as Resource
+    from hermes.sensitive import looks_secret as looks_secret
     from hermes.service import (
         Check as Check,
         Finding as Finding,
@@ -173,6 +180,11 @@ if TYPE_CHECKING:
         SessionKey as SessionKey,
     )
     from hermes.settings import Secret as Secret
+    from hermes.splitting import (
+        cut_text as cut_text,
+        measure as measure,
+        split_text as split_text,
+    )
     from hermes.store import (
         Append as Append,
         Bind as Bind,

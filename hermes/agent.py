@@ -58,8 +58,8 @@ class Agent:
         """When it was last asked for, by the monotonic clock; set by whoever keeps it."""
         self.gets_tools = True
         """The model can call tools."""
-        self.steering: list[Letter] = []
-        """What people added to the running turn."""
+        self.steered: Callable[[], list[Letter]] = list
+        """Hands over what people added to the running turn."""
 
     async def run(
         self, turn: Turn, take: Callable[[], Awaitable[None]] | None = None
@@ -122,11 +122,10 @@ class Agent:
             await self._tools(turn, response.tool_uses)
 
     def _take_steering(self, turn: Turn) -> None:
-        for letter in self.steering:
+        for letter in self.steered():
             said = Steered(text=clean(letter.text), sender=letter.sender)
             self.transcript.note(said, turn.input.id)
             self.transcript.also(letter.steering)
-        self.steering.clear()
 
     async def _ask(self, turn: Turn, state: _Running) -> ModelResponse:
         """Make one model call and note its answer."""
@@ -238,11 +237,9 @@ class Agent:
         stop = asyncio.ensure_future(turn.cancelled.wait())
         try:
             await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            task.cancel()
-            await asyncio.wait((task,), timeout=GRACE)
-            raise Stopped
+            if not task.done():
+                raise Stopped
+            return task.result()
         finally:
             stop.cancel()
             if not task.done():

@@ -35,11 +35,6 @@ INHERITED = frozenset(_INHERITED.split())
 """What a child gets of our environment, with ``LC_*``."""
 
 
-def beneath_a_tool() -> bool:
-    """Whether this process was started by a tool of another Hermes."""
-    return bool(os.environ.get(MARK))
-
-
 class ProcessChildren(Children):
     """The registry of one process. *run* is the home's folder for what lives with processes;
     variables that *secrets* knows are passed to no child.

@@ -136,9 +136,12 @@ def _root(index: "Index", home: str) -> "click.Group":
         def get_command(self, ctx: "click.Context", cmd_name: str) -> "click.Command | None":
             if cmd_name not in OWN and cmd_name not in offers:
                 return None
+            from pathlib import Path  # noqa: PLC0415
+
+            from hermes.plugins import Host  # noqa: PLC0415
             from hermes.shell import find  # noqa: PLC0415
 
-            return find(cmd_name, home, OWN.get(cmd_name, ("", ""))[0])
+            return find(cmd_name, Host.open(Path(home)), OWN.get(cmd_name, ("", ""))[0])
 
         def format_commands(self, ctx: "click.Context", formatter: "click.HelpFormatter") -> None:
             width = formatter.width - 6 - max(map(len, shown))

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import click
 
 from hermes.errors import HermesError
-from hermes.session import Authority, Role, SessionInfo
+from hermes.session import Authority, Role, SessionInfo, SessionKey
 
 if TYPE_CHECKING:
     from hermes.conversation import Conversation
     from hermes.events import Event
+    from hermes.gateway import Gateway
+    from hermes.mailbox import Busy
     from hermes.plugins import Host
     from hermes.runtime import Runtime
     from hermes.turn import Question, Reply
@@ -86,6 +88,25 @@ class CommandContext(ABC):
     def leave(self) -> None:
         """End the chat (``/quit``), where the surface can."""
         raise UsageError("this chat cannot be left by a command")
+
+    async def post(self, text: str, busy: Busy) -> None:
+        """Send *text* as a message of whoever gave the command (``/queue``, ``/steer``)."""
+        raise UsageError("only a messenger's chat takes messages by a command")
+
+    async def answer(self, choice: str) -> str:
+        """Answer the oldest question of this chat (``/approve``); say what came of it."""
+        raise UsageError("nothing waits for an answer here")
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The gateway that serves this chat; None where none does."""
+        return None
+
+    @property
+    def key(self) -> SessionKey | None:
+        """Where the command was given; None from a shell."""
+        conversation = self.conversation
+        return conversation.key if conversation else None
 
 
 class Rest(click.ParamType[str]):

@@ -174,7 +174,7 @@ class Config(ConfigView):
             fits = not list(schemas.check(value, schema, root, path))
             if not fits:
                 return self._set_secret(path, schema, value)
-        value = _parsed(value, schema, root)
+        value = schemas.reworded(_parsed(value, schema, root), schema, root)
         for issue in schemas.check(value, schema, root, path):
             raise ConfigError(f"{'.'.join(issue.path)}: {issue.text}")
         self._write(lambda document: document.setting(path, value))
@@ -217,7 +217,8 @@ class Config(ConfigView):
         if self._state is None:
             self._state = self._read_file()
             for problem in self._state.problems:
-                if self.report is not None and problem not in self._reported:
+                raised = problem.text == self._state.unusable  # and so said by whoever catches it
+                if self.report is not None and problem not in self._reported and not raised:
                     self.report(problem)
                 self._reported.add(problem)
         return self._state
@@ -264,12 +265,12 @@ class Config(ConfigView):
         """Expand, translate and check. Wrong values are taken out of the data."""
         problems: list[Problem] = []
         data = self._expanded(document.data, document, problems)
-        data = translated(data)
+        data = self._reworded(translated(data))
         for key, line in document.repeated:
             problems.append(Problem("warning", f"{document.name}:{line}: {key} is written twice"))
         foreign: list[str] = []
         for issue in self._issues(data):
-            if issue.unknown and legacy(issue.path):
+            if issue.unknown and legacy(issue.path, owned=issue.path[0] in self._schemas):
                 foreign.append(".".join(issue.path))
                 continue
             where = f"{document.name}:{document.line(issue.path)}: {'.'.join(issue.path)}"
@@ -305,6 +306,14 @@ class Config(ConfigView):
             if value is not None:
                 found += schemas.check(value, part, root, path)
         return found
+
+    def _reworded(self, data: dict[str, Any]) -> dict[str, Any]:
+        kernel, made = self._schemas[KERNEL], dict(data)
+        for name, value in data.items():
+            root = kernel if name in kernel["properties"] else self._schemas.get(name, {})
+            schema = root.get("properties", {}).get(name, root) if root is kernel else root
+            made[name] = schemas.reworded(value, schema, root)
+        return made
 
     def _override_data(self) -> dict[str, Any]:
         data = _nested(self._overrides)

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from hermes.errors import NotFound
+from hermes import errors
 from hermes.events import Event, TurnFinished
 from hermes.mailbox import Busy, Letter
 from hermes.messages import Image, Message
 from hermes.records import Rewound
-from hermes.session import Authority, SessionInfo, SessionKey
+from hermes.session import Authority, PersonId, SessionInfo, SessionKey
 from hermes.store import Bind, Describe, SetState
 from hermes.stream import Listener
 from hermes.transcript import turn_starts
@@ -30,19 +30,21 @@ class Conversation:
         *,
         info: SessionInfo | None = None,
         directory: str = "",
+        person: PersonId = "",
         new: bool = False,
     ) -> None:
         self._runtime = runtime
         self.key = key
         self._info = info
         self._directory = directory
+        self._person = person
         self._new = new
 
     @property
     def info(self) -> SessionInfo:
         """What is known of it. Looked up by the first call of anything else (or `load`)."""
         if self._info is None:
-            raise NotFound("this conversation was not looked up yet; await load()")
+            raise errors.NotFound("this conversation was not looked up yet; await load()")
         return self._info
 
     async def load(self) -> SessionInfo:
@@ -60,7 +62,7 @@ class Conversation:
                 newborn = self._runtime.newborn(expected)
                 self._info = newborn or await store.session(expected)
         if self._info is None:
-            self._info = self._runtime.unborn(self.key, self._directory)
+            self._info = self._runtime.unborn(self.key, self._directory, person=self._person)
         return self._info
 
     async def send(
@@ -132,10 +134,12 @@ class Conversation:
         The records stay; the model no longer sees them. Raises NotFound, Busy or Conflict.
         """
         info = await self.load()
+        if self._runtime.mailbox(info.id).running:
+            raise errors.Busy("a turn is running here; wait, or stop it first")
         agent = await self._runtime.agent(info)
         starts = turn_starts(agent.transcript.fold)
         if not starts:
-            raise NotFound("there is no turn to take back")
+            raise errors.NotFound("there is no turn to take back")
         first = starts[-min(turns, len(starts))]
         agent.transcript.note(Rewound(to=first.seq - 1, reason="undo"))
         await agent.transcript.commit()
@@ -145,7 +149,9 @@ class Conversation:
     async def new(self, title: str = "") -> Conversation:
         """Begin another conversation in the same place; this one stays in the journal."""
         info = await self.load()
-        fresh = Conversation(self._runtime, self.key, directory=info.directory, new=True)
+        fresh = Conversation(
+            self._runtime, self.key, directory=info.directory, person=info.person, new=True
+        )
         await fresh.load()
         if title:
             await fresh.rename(title)

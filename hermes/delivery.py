@@ -21,9 +21,8 @@ from hermes.context import Log
 from hermes.errors import Conflict, Failed, Failure, one_line
 from hermes.killpoint import reach
 from hermes.middleware import Next
-from hermes.platform import Outgoing, Part, Platform, Receipt
+from hermes.platform import Outgoing, Part, Piece, Platform, Receipt
 from hermes.session import SessionKey
-from hermes.splitting import split
 from hermes.store import Change, Enqueue, Settle, Store
 
 QUEUE = "outbox"
@@ -117,9 +116,25 @@ class Delivery:
     async def _split(self, outgoing: Outgoing) -> tuple[Part, ...]:
         """The innermost step: cut the text to what the platform takes."""
         platform = self._platforms(outgoing.key.platform)
-        if platform is None:
-            return (Part(outgoing.key, outgoing.text),)
-        return split(outgoing, platform)
+        pieces = self._format(platform, outgoing.text) if platform else (Piece(outgoing.text),)
+        parts = [Part(outgoing.key, piece.text, markup=piece.markup) for piece in pieces]
+        parts += [Part(outgoing.key, attachment=each) for each in outgoing.attachments]
+        parts = parts or [Part(outgoing.key)]
+        parts[0] = msgspec.structs.replace(parts[0], reply_to=outgoing.reply_to)
+        parts[-1] = msgspec.structs.replace(
+            parts[-1], question=outgoing.question, choices=outgoing.choices
+        )
+        return tuple(parts)
+
+    def _format(self, platform: Platform, text: str) -> tuple[Piece, ...]:
+        """The platform's own markup; where that fails, its text as it is, well cut."""
+        if not text:
+            return ()
+        try:
+            return platform.format(text)
+        except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+            self._log.warning("reply not formatted", error=one_line(error))
+            return Platform.format(platform, text)
 
     async def _work(self, chat: SessionKey) -> None:
         lane = self._lanes[chat]
@@ -167,8 +182,13 @@ class Delivery:
         if self._ambiguous == "drop":
             return msgspec.structs.replace(parcel, sent=(*parcel.sent, "")), "delivered:unknown"
         again = parcel.parts[number]
-        again = msgspec.structs.replace(again, text=REPEATED + again.text)
-        parts = (*parcel.parts[:number], again, *parcel.parts[number + 1 :])
+        marked = REPEATED + again.text
+        # Made anew: the mark moves the places of the markup, and may make two messages of one.
+        pieces = self._format(platform, marked) if platform else (Piece(marked),)
+        repeated = [
+            msgspec.structs.replace(again, text=piece.text, markup=piece.markup) for piece in pieces
+        ]
+        parts = (*parcel.parts[:number], *repeated, *parcel.parts[number + 1 :])
         return msgspec.structs.replace(parcel, parts=parts), "delivered:repeated"
 
     async def _send(self, part: Part) -> Receipt | Failure:

@@ -37,33 +37,20 @@ _CHILD = (
 
 
 def rebuild(
-    known: dict[str, Entry],
-    *,
-    stale: AbstractSet[str],
-    keep_failed: bool,
-    skip: AbstractSet[str],
-    seconds: float,
+    known: dict[str, Entry], *, keep_failed: bool, skip: AbstractSet[str], seconds: float
 ) -> dict[str, Entry]:
-    """Give the entries of every installed plugin, listing those that are new, changed or *stale*.
+    """Give the entries of every installed plugin, listing those that are new or changed.
 
     *skip* names plugins that must not be imported; *keep_failed* says that nothing was installed
     since, so that those who failed would fail again.
     """
-    entries: dict[str, Entry] = {}
-    for found in installed():
-        before = known.get(found["name"])
-        if (
-            before is not None
-            and found["name"] not in stale
-            and all(
-                before[key] == found[key] for key in ("distribution", "version", "info", "module")
-            )
-            and (keep_failed or before["state"] == "active")
-            and unchanged(before["files"])
-        ):
-            entries[found["name"]] = before
-        else:
-            entries[found["name"]] = found
+    entries = {entry["name"]: entry for entry in installed()}
+    for name, entry in entries.items():
+        before = known.get(name)
+        if before is None or any(before[key] != entry[key] for key in SAME):
+            continue
+        if (keep_failed or before["state"] == "active") and unchanged(before["files"]):
+            entries[name] = before
     todo = [e for e in entries.values() if e["state"] == "unlisted" and e["name"] not in skip]
     for name, result in listed(todo, seconds).items():
         entries[name] = {**entries[name], **result}
@@ -157,15 +144,10 @@ def _release(version: str) -> tuple[int, ...]:
 def listed(todo: list[Entry], seconds: float) -> dict[str, dict[str, Any]]:
     """List plugins in child processes; one that takes its process down is passed over."""
     results: dict[str, dict[str, Any]] = {}
-    waiting = list(todo)
-    while waiting:
+    while waiting := [entry for entry in todo if entry["name"] not in results]:
         culprit, why = _run_child(waiting, seconds, results)
-        if culprit:
-            results[culprit] = {"state": "failed", "why": why}
-        elif any(entry["name"] not in results for entry in waiting):
-            for entry in waiting:
-                results.setdefault(entry["name"], {"state": "failed", "why": why})
-        waiting = [entry for entry in waiting if entry["name"] not in results]
+        for name in [culprit] if culprit else [entry["name"] for entry in waiting]:
+            results.setdefault(name, {"state": "failed", "why": why})
     return results
 
 
@@ -235,14 +217,12 @@ def _describe_sources(entry: Entry) -> None:
     """
     paths: list[str] = []
     for top in entry["tops"]:
-        try:
+        with contextlib.suppress(ImportError, ValueError):
             spec = util.find_spec(top)
-        except (ImportError, ValueError):
-            continue
-        if spec is not None and spec.origin and spec.origin.endswith(".py"):
-            paths.append(spec.origin)
-        for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-            paths += [each.path for each in os.scandir(folder) if each.name.endswith(".py")]
+            origin = [spec.origin] if spec is not None and spec.origin else []
+            folders = (spec.submodule_search_locations or ()) if spec is not None else ()
+            paths += origin + [each.path for folder in folders for each in os.scandir(folder)]
+    paths = [path for path in paths if path.endswith(".py")]
     entry["files"] = [described(path) for path in sorted(set(paths))]
     entry["middleware"] = any(_names_middleware(path) for path in paths)
 

@@ -6,10 +6,11 @@ back and compared before anyone writes it.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
@@ -18,6 +19,18 @@ from hermes.errors import ConfigError
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 KeyPath: TypeAlias = tuple[str, ...]
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+class _Spot(NamedTuple):
+    """A key of a mapping and its value, as places in the text."""
+
+    key: int
+    colon: int
+    """After the colon."""
+    value: int
+    """The same where there is none."""
+    end: int
+    node: Any
 
 
 class Document:
@@ -50,134 +63,115 @@ class Document:
         """Give the line of a key, or of the nearest one above it that is there; 0 for none."""
         node, line = self.root, 0
         for name in path:
-            found = _pair(node, name)
-            if found is None:
+            place = _place(node, name)
+            if place is None:
                 break
-            line, node = found[0].start_mark.line + 1, found[1]
+            key, node = node.value[place]
+            line = key.start_mark.line + 1
         return line
 
     def setting(self, path: KeyPath, value: Any) -> str:
         """Give the text with *value* at *path*. Raises ConfigError where that is not safe."""
-        wanted = _with(self.data, path, value)
-        return self._verified(self._put(path, value), wanted, path)
+        return self._verified(self._put(path, value), path, value)
 
     def unsetting(self, path: KeyPath) -> str:
         """Give the text without *path*; the same text where it is not there."""
-        node = self.root
+        mapping = self.root
         for name in path[:-1]:
-            pair = _pair(node, name)
-            if pair is None:
-                return self.text
-            node = pair[1]
-        pair = _pair(node, path[-1])
-        if pair is None:
+            above = _place(mapping, name)
+            mapping = None if above is None else mapping.value[above][1]
+        place = _place(mapping, path[-1])
+        if place is None:
             return self.text
-        text, (start, end) = self._text, (_start(pair[0]), self._end(*pair))
-        if node.flow_style:
+        spot = self._spot(mapping, place)
+        text, start, end = self._text, spot.key, spot.end
+        if mapping.flow_style:
             after = re.compile(r"\s*,[ \t]*").match(text, end)
             before = re.compile(r",\s*$").search(text, 0, start)
             end = after.end() if after else end
             start = before.start() if before and not after else start
         else:
             start = text.rfind("\n", 0, start) + 1
-            end = _line_end(text, end) + 1
-        return self._verified(text[:start] + text[end:], _without(self.data, path), path)
+            end = _next_line(text, end)
+        return self._verified(text[:start] + text[end:], path, None)
 
     @property
     def _text(self) -> str:
         """What the marks count in."""
         return self.text.removeprefix("\ufeff")
 
+    @functools.cached_property
+    def _tokens(self) -> list[Any]:
+        """The words of the file: nodes reach over comments to the next word, these do not."""
+        words = yaml.scan(self._text, Loader)
+        empty = (yaml.FlowEntryToken, yaml.KeyToken)
+        return [w for w in words if _start(w) < _end(w) and not isinstance(w, empty)]
+
+    def _spot(self, mapping: Any, place: int) -> _Spot:
+        """Say where in the text a key of a mapping and its value stand."""
+        key, node = mapping.value[place]
+        later = mapping.value[place + 1 :]
+        limit = _start(later[0][0]) if later else _end(mapping) - bool(mapping.flow_style)
+        words = [word for word in self._tokens if _end(key) <= _start(word) < limit]
+        if not words or not isinstance(words[0], yaml.ValueToken):
+            raise ConfigError(f"{self.name}:{key.start_mark.line + 1}: change it by hand")
+        colon = _end(words[0])
+        end = len(self._text[: _end(words[-1])].rstrip())  # text in a block takes blank lines along
+        return _Spot(_start(key), colon, _start(words[1]) if words[1:] else colon, end, node)
+
     def _put(self, path: KeyPath, value: Any) -> str:
-        text, node, depth = self._text, self.root, 0
-        while depth < len(path) and (pair := _pair(node, path[depth])) is not None:
-            node, depth = pair[1], depth + 1
-            if depth < len(path) and not isinstance(node, yaml.MappingNode):
-                return self._into_empty(path, depth, pair, value)
-        if depth == len(path):
-            key, old = pair
-            return self._replace(key, old, value)
-        rest = path[depth:]
-        if node is None or not node.value:
-            if node is not None:  # `{}`
-                at = _start(node) + 1
-                return text[:at] + _flow_pair(rest, value) + text[at:]
-            gap = "" if not text or text.endswith("\n") else "\n"
-            return text + gap + _block(rest, value, 0)
-        if node.flow_style:
-            at = _start(node) + 1
-            return text[:at] + _flow_pair(rest, value) + ", " + text[at:]
-        last = node.value[-1]
-        at = _line_end(text, self._end(*last))
-        column = node.value[0][0].start_mark.column
-        lines = _block(rest, value, column).rstrip("\n")
+        mapping, rest = self.root, path
+        while True:
+            place = _place(mapping, rest[0])
+            if place is None:
+                return self._add(mapping, rest, value)
+            spot = self._spot(mapping, place)
+            rest = rest[1:]
+            if not rest or not isinstance(spot.node, yaml.MappingNode):
+                break
+            mapping = spot.node
+        if rest and spot.node.value not in ("", "null", "~"):
+            there = path[: -len(rest)]
+            where = f"{self.name}:{self.line(there)}: {'.'.join(there)}"
+            raise ConfigError(f"{where} is a value, not a section")
+        if rest and spot.value == spot.colon and not mapping.flow_style:
+            column = mapping.value[0][0].start_mark.column + 2
+            return self._with_lines(spot.colon, column, rest, value)
+        text, new = self._text, _written(_nested(rest, value))
+        gap, broken, _ = text[spot.colon : spot.value].partition("\n")
+        new = f" {new}{gap.rstrip()}" if broken else f"{gap or ' '}{new}"
+        return text[: spot.colon] + new + text[spot.end :]
+
+    def _add(self, mapping: Any, path: KeyPath, value: Any) -> str:
+        """Put a key into a mapping that lacks it, or into an empty file."""
+        text = self._text
+        if mapping is None:
+            return self._with_lines(len(text.rstrip()), 0, path, value)
+        if mapping.flow_style:
+            at = _start(mapping) + 1
+            more = _written(_nested(path, value))[1:-1] + (", " if mapping.value else "")
+            return text[:at] + more + text[at:]
+        end = self._spot(mapping, len(mapping.value) - 1).end
+        return self._with_lines(end, mapping.value[0][0].start_mark.column, path, value)
+
+    def _with_lines(self, at: int, column: int, path: KeyPath, value: Any) -> str:
+        """Add lines after the one that *at* lies in."""
+        text = self._text
         newline = "\r\n" if "\r\n" in text else "\n"
-        at -= text[at - 1 : at] == "\r"
-        return text[:at] + newline + lines.replace("\n", newline) + text[at:]
+        at = _next_line(text, at)
+        before = newline if at and text[at - 1] != "\n" else ""
+        lines = [" " * (column + 2 * i) + _written(name) + ":" for i, name in enumerate(path)]
+        added = newline.join(lines) + f" {_written(value)}{newline}"
+        return text[:at] + before + added + text[at:]
 
-    def _into_empty(self, path: KeyPath, depth: int, pair: Any, value: Any) -> str:
-        """Put a mapping where a key has none yet (``section:``)."""
-        key, old = pair
-        if old.value not in ("", "null", "~"):
-            where = f"{self.name}:{key.start_mark.line + 1}"
-            raise ConfigError(f"{where}: {'.'.join(path[:depth])} is a value, not a section")
-        text, rest = self._text, path[depth:]
-        if old.value or self._flow_around(path[:depth]):
-            nested: Any = value
-            for name in reversed(rest):
-                nested = {name: nested}
-            return self._replace(key, old, nested)
-        at = _line_end(text, _start(key))
-        lines = _block(rest, value, key.start_mark.column + 2).rstrip("\n")
-        return text[:at] + "\n" + lines + text[at:]
-
-    def _flow_around(self, path: KeyPath) -> bool:
-        node = self.root
-        for name in path[:-1]:
-            node = _pair(node, name)[1]
-        return bool(node.flow_style)
-
-    def _replace(self, key: Any, old: Any, value: Any) -> str:
-        text, new = self._text, _flow(value)
-        colon = text.index(":", key.end_mark.index)
-        if _start(old) < key.end_mark.index:  # an alias: its node is the anchor's
-            alias = re.compile(r"\s*\*[^\s,\]}]+").match(text, colon + 1)
-            if alias is None:
-                raise ConfigError(f"{self.name}:{key.start_mark.line + 1}: change it by hand")
-            return text[: colon + 1] + " " + new + text[alias.end() :]
-        end = self._end(key, old)
-        between = text[colon + 1 : _start(old)]
-        if "\n" in between and isinstance(old, (yaml.MappingNode, yaml.SequenceNode)):
-            comment = between.partition("\n")[0].rstrip()
-            return text[: colon + 1] + " " + new + comment + text[end:]
-        gap = "" if between else " "
-        return text[: _start(old)] + gap + new + text[end:]
-
-    def _end(self, key: Any, node: Any) -> int:
-        """Where the value really ends: marks of blocks reach to the next token, over comments."""
-        if _start(node) < key.end_mark.index:
-            alias = re.compile(r"\s*:\s*\*[^\s,\]}]+").match(self._text, key.end_mark.index)
-            return alias.end() if alias else int(key.end_mark.index)
-        if isinstance(node, yaml.MappingNode) and not node.flow_style and node.value:
-            return self._end(*node.value[-1])
-        if isinstance(node, yaml.SequenceNode) and not node.flow_style and node.value:
-            return self._end(key, node.value[-1])
-        end = int(node.end_mark.index)
-        if isinstance(node, yaml.ScalarNode) and node.style in (
-            "|",
-            ">",
-        ):  # block text: up to its last line's end
-            end = len(self._text[:end].rstrip())
-        return max(end, int(key.end_mark.index) + 1) if end == _start(node) else end
-
-    def _verified(self, text: str, wanted: dict[str, Any], path: KeyPath) -> str:
+    def _verified(self, text: str, path: KeyPath, value: Any) -> str:
         """Read back what was made. Empty sections count as absent."""
-        where = ".".join(path)
         try:
             made = Document(text, self.name).data
         except ConfigError:
             made = None
-        if _bare(made) != _bare(wanted):
+        if _bare(made) != _bare(_changed(self.data, path, value)):
+            where = ".".join(path)
             raise ConfigError(f"{self.name}: {where} cannot be changed safely: change it by hand")
         return "\ufeff" + text if self.text.startswith("\ufeff") else text
 
@@ -206,68 +200,43 @@ def _plain_keys(root: Any) -> Iterator[tuple[str, int]]:
             seen.add(key.value)
 
 
-def _pair(node: Any, name: str) -> Any:
-    """Give the (key, value) nodes of a name, the last where it is repeated."""
-    if not isinstance(node, yaml.MappingNode):
-        return None
-    found = [pair for pair in node.value if pair[0].value == name]
-    return found[-1] if found else None
+def _place(mapping: Any, name: str) -> int | None:
+    """Give the place of a key among the pairs of a mapping, the last where it is repeated."""
+    pairs = mapping.value if isinstance(mapping, yaml.MappingNode) else ()
+    return max((place for place, (key, _) in enumerate(pairs) if key.value == name), default=None)
 
 
-def _start(node: Any) -> int:
-    return int(node.start_mark.index)
+def _start(thing: Any) -> int:
+    return int(thing.start_mark.index)
 
 
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
+def _end(thing: Any) -> int:
+    return int(thing.end_mark.index)
 
 
-def _flow(value: Any) -> str:
-    """Write a value on one line, plain where that reads back the same."""
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_/~.][\w./:@+-]*", value):
-        try:
-            if yaml.safe_load(value) == value and yaml.safe_load(f"a: {value}") == {"a": value}:
-                return value
-        except yaml.YAMLError:
-            pass
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_in_flow, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_in_flow(k)}: {_in_flow(v)}" for k, v in value.items()) + "}"
-    return _in_flow(value) if isinstance(value, str) else json.dumps(value)
+def _next_line(text: str, at: int) -> int:
+    return text.find("\n", at) + 1 or len(text)
 
 
-def _in_flow(value: Any) -> str:
-    if not isinstance(value, str):
-        return _flow(value)
+def _written(value: Any) -> str:
+    """Write a value on one line: as JSON, or plain where that reads back the same."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_/~.][\w./:@+-]*(?<!:)", value):
+        if yaml.load(f"a: {value}", Loader) == {"a": value}:
+            return value
     quoted = json.dumps(value, ensure_ascii=False)
     return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", quoted)
 
 
-def _flow_pair(path: KeyPath, value: Any) -> str:
-    for name in reversed(path[1:]):
+def _nested(path: KeyPath, value: Any) -> Any:
+    for name in reversed(path):
         value = {name: value}
-    return f"{_in_flow(path[0])}: {_in_flow(value)}"
+    return value
 
 
-def _block(path: KeyPath, value: Any, column: int) -> str:
-    lines = [" " * (column + 2 * i) + _flow(name) + ":" for i, name in enumerate(path)]
-    return "\n".join(lines) + f" {_flow(value)}\n"
-
-
-def _with(data: Any, path: KeyPath, value: Any) -> dict[str, Any]:
+def _changed(data: Any, path: KeyPath, value: Any) -> dict[str, Any]:
+    """Copy what lies on the way; an alias shares the value with its anchor."""
     copy = dict(data) if isinstance(data, dict) else {}
-    copy[path[0]] = value if len(path) == 1 else _with(copy.get(path[0]), path[1:], value)
-    return copy
-
-
-def _without(data: dict[str, Any], path: KeyPath) -> dict[str, Any]:
-    copy = dict(data)
-    if len(path) == 1:
-        copy.pop(path[0], None)
-    elif isinstance(copy.get(path[0]), dict):
-        copy[path[0]] = _without(copy[path[0]], path[1:])
+    copy[path[0]] = _changed(copy.get(path[0]), path[1:], value) if path[1:] else value
     return copy
 
 

@@ -76,7 +76,7 @@ class Following:
         text = "".join(self._text)
         if not text.strip() or text == self._shown:
             return
-        outgoing = Outgoing(self._inbound.key, text, final=False)
+        outgoing = Outgoing(self._inbound.key, text, final=False, reply_to=self._inbound.id)
         part, *more = await self._gateway.delivery.parts(outgoing)
         if more:
             return  # longer than one message: the rest comes with the reply

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -22,7 +22,7 @@ from hermes.following import Following
 from hermes.identity import is_dead, new_id, new_owner, now, where
 from hermes.inbox import DurableInbox, Entry, entry_key, settled, taken, waiting
 from hermes.killpoint import reach
-from hermes.mailbox import Letter
+from hermes.mailbox import Busy, Letter
 from hermes.middleware import Next
 from hermes.orders import Orders
 from hermes.platform import Admission, Inbound, Outgoing, Platform
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 LEASE = "gateway"
 HOLD = 30_000_000
 """Microseconds the gateway's lease lasts without renewal."""
+BROKEN = (
+    "⚠️ Your message could not be taken in: the plugin {plugin} failed. Its owner's log says why."
+)
 CLOSED = (
     "Nobody can talk to this bot yet: no plugin decides who may (pip install hermes-plugin-access)."
 )
@@ -69,7 +72,7 @@ class Gateway:
             ambiguous=self.settings.ambiguous,
         )
         self._receive: Next[Inbound, Admission] = compose("receive", runtime.links, self._admit)
-        self._orders = Orders(self)
+        self.orders = Orders(self)
         self.ready = asyncio.Event()
         """It serves."""
         self._stopping = asyncio.Event()
@@ -140,7 +143,7 @@ class Gateway:
 
     async def _show_menu(self, platform: Platform) -> None:
         try:
-            await asyncio.wait_for(platform.menu(self._orders.menu()), 30)
+            await asyncio.wait_for(platform.menu(self.orders.menu()), 30)
         except Exception as error:  # noqa: BLE001  (isolation: only for show)
             self.log.debug("menu not shown", error=one_line(error))
 
@@ -240,8 +243,9 @@ class Gateway:
         try:
             admission = await self._receive(inbound)
         except Broken as broken:
+            # What broke is for the owner's log: whoever wrote may be a stranger.
             self.log.error("message refused", error=one_line(broken))
-            admission = Admission("refused", f"⚠️ {one_line(broken)}")
+            admission = Admission("refused", BROKEN.format(plugin=broken.plugin))
         reach("inbox.received")
         if admission.outcome == "refused":
             await self.finish(inbound, "refused", admission.notice)
@@ -251,27 +255,34 @@ class Gateway:
         if inbound.role is None:
             return Admission("refused", CLOSED)
         if inbound.answers:
-            return await self._orders.answer(inbound)
-        if await self._orders.take(inbound):
+            return await self.orders.answer(inbound)
+        if await self.orders.take(inbound):
             return Admission("command")
         conversation = self.conversation(inbound)
         if inbound.fresh:
             conversation = await conversation.new()
-            self.say(inbound.key, inbound.fresh)
-        info = await conversation.load()
-        busy = await self.busy(inbound)
-        self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), busy)
+        if inbound.notice:
+            self.say(inbound.key, inbound.notice)
+        await self.post(inbound, await self.busy(inbound), conversation)
         return Admission("admitted")
+
+    async def post(
+        self, inbound: Inbound, busy: Busy, conversation: Conversation | None = None
+    ) -> None:
+        """Put a message into its conversation's mailbox."""
+        info = await (conversation or self.conversation(inbound)).load()
+        self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), busy)
 
     def conversation(self, inbound: Inbound) -> Conversation:
         """Give the conversation that a message belongs to."""
         directory = self.settings.directory or str(Path.home())
-        return self.runtime.session(inbound.bound or inbound.key, directory=directory)
+        where = inbound.bound or inbound.key
+        return self.runtime.session(where, directory=directory, person=inbound.person)
 
-    async def busy(self, inbound: Inbound) -> Any:
+    async def busy(self, inbound: Inbound) -> Busy:
         """Say what a message does to a busy chat: as set for it (`/busy`), else as configured."""
         chosen = await self.runtime.store.state("process", "", f"hermes/busy/{inbound.key}")
-        return chosen.decode() if chosen else self.settings.busy
+        return cast(Busy, chosen.decode() if chosen else self.settings.busy)
 
     def letter(self, inbound: Inbound, session: str, *, resume: bool = False) -> Letter:
         """Make the letter of a message: what it commits when taken and when ended."""
@@ -279,7 +290,7 @@ class Gateway:
         parcel: list[Parcel] = []
 
         def ending(result: TurnResult) -> tuple[Change, ...]:
-            text = result.reply if result.status == "ok" else f"⚠️ {result.reply}"
+            text = result.reply if result.status != "failed" else f"⚠️ {result.reply}"
             if result.status == "cancelled" or not result.reply:
                 return (settled(inbound, "answered"),)  # whoever cancelled has said so
             outgoing = Outgoing(inbound.key, text, reply_to=inbound.id)
@@ -304,7 +315,8 @@ class Gateway:
             await following.follow(listener)
             self._at_work.discard(entry_key(inbound))
             if parcel and letter.ended:
-                self.delivery.post(parcel[-1])
+                # The first draft may have been on its way still when the turn ended.
+                self.delivery.post(msgspec.structs.replace(parcel[-1], draft=following.draft))
 
         self.spawn(follow())
         return letter
@@ -350,7 +362,7 @@ class Gateway:
         """Put a turn's question into the chat: buttons where there are some, words everywhere."""
         how = " · ".join(f"/{'approve' if c != 'deny' else 'deny'} {c}" for c in asked.choices)
         text = f"{asked.text}\n\n{how}" if how and asked.purpose == "approval" else asked.text
-        self._orders.open_question(inbound, asked)
+        self.orders.open_question(inbound, asked)
         self.say(inbound.key, text, question=asked.id, choices=asked.choices)
 
     def spawn(self, work: Any) -> asyncio.Task[None]:
@@ -365,13 +377,20 @@ class Gateway:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.log.error("a task of the gateway failed", error=one_line(error))
 
+    def _line(self, name: str) -> dict[str, Any]:
+        """How the line of a platform is, as far as it knows."""
+        platform = self.platforms.get(name)
+        health = platform.health() if platform is not None else None
+        if health is None:
+            return {"received": self.inboxes[name].heard} if name in self.inboxes else {}
+        return dict(msgspec.to_builtins(health))
+
     def status(self) -> dict[str, Any]:
         """Describe every part, for ``hermes gateway status``."""
         return {
             name: {
                 **msgspec.to_builtins(part.health),
-                "heard": self.platforms[name].heard if name in self.platforms else 0,
-                "received": self.inboxes[name].heard if name in self.inboxes else 0,
+                **self._line(name),
             }
             for name, part in self.parts.items()
         }

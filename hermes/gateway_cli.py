@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hermes.commands import CommandContext, UsageError, group
+from hermes.errors import ConfigError, NotFound, PluginError
 from hermes.files import replace
 from hermes.gateway import AlreadyRunning, Gateway
 from hermes.identity import process_started
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 STATUS = "gateway.json"
 RESTART = 75
 """Exit status that asks a supervisor to start it again (EX_TEMPFAIL)."""
+UNFIT = 78
+"""Exit status that tells a supervisor not to: this configuration cannot start (EX_CONFIG)."""
+HEARTBEAT = 15.0
+"""Seconds between two writings of a status that does not change."""
 DEGRADED = 90.0
 """Seconds without a sign of life after which a platform is said to be degraded."""
 
@@ -45,7 +50,11 @@ async def run(context: CommandContext) -> None:
 
 
 async def _serve(context: CommandContext) -> None:
-    runtime = await context.runtime()
+    try:
+        runtime = await context.runtime()
+    except (ConfigError, PluginError, NotFound) as error:
+        error.exit_code = UNFIT
+        raise
     runtime.surface = "gateway"
     context.host.logs.on_screen = "warning"  # a person, or gateway.log, is at the other end
     served = Gateway(runtime)
@@ -161,19 +170,24 @@ async def status(context: CommandContext, as_json: bool, deep: bool) -> None:
 async def _write_status(host: Host, served: Gateway) -> None:
     """Keep the status file true: each second while something changes, and as a heartbeat."""
     await served.ready.wait()
-    begun = time.time()
+    begun, written, before = time.time(), 0.0, None
     while True:
         parts = served.status()
         for part in parts.values():
-            quiet = time.time() - (part["heard"] or time.time())
-            if part["state"] == "running" and quiet > DEGRADED:
-                part["state"], part["error"] = "degraded", f"nothing heard for {int(quiet)} s"
-        pid = os.getpid()
+            quiet = time.time() - part.get("heard", 0) / 1e6 if part.get("heard") else 0.0
+            if part["state"] == "running" and (part.get("problem") or quiet > DEGRADED):
+                said = part.get("problem") or f"nothing heard for {int(quiet)} s"
+                part["state"], part["error"] = "degraded", said
+        states = {name: (part["state"], part["error"]) for name, part in parts.items()}
+        if states == before and time.time() - written < HEARTBEAT:
+            await asyncio.sleep(1)
+            continue
+        before, written, pid = states, time.time(), os.getpid()
         found = {
             "pid": pid,
             "process": process_started(pid),
             "started": begun,
-            "beat": time.time(),
+            "beat": written,
             "parts": parts,
         }
         replace(_status_file(host), json.dumps(found), mode=0o600)

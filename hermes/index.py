@@ -89,29 +89,20 @@ def open_index(
     saved = {} if fresh else _read(file)
     config = _config(home, saved.get("config"))
     index = Index(saved.get("plugins") or {}, config["plugins"] if choices is None else choices)
-    if saved.get("stamp") == now:
-        stale = {
-            name
-            for name, entry in index.entries.items()
-            if name not in index.disabled
-            and (entry["state"] == "unlisted" or not unchanged(entry["files"]))
-        }
-        if not stale:
-            if config != saved["config"]:
-                _write(file, {**saved, "config": config})
-            return index
-    else:
-        stale = set()
+    installed_same = saved.get("stamp") == now
+    if installed_same and all(
+        name in index.disabled or (entry["state"] != "unlisted" and unchanged(entry["files"]))
+        for name, entry in index.entries.items()
+    ):
+        if config != saved["config"]:
+            _write(file, {**saved, "config": config})
+        return index
     from hermes.discovery import rebuild  # noqa: PLC0415
 
-    same_installation = saved.get("stamp") == now
-    same_runtime = bool(saved) and all(
-        saved["stamp"][key] == now[key] for key in ("kernel", "python")
-    )
+    runs_same = bool(saved) and all(saved["stamp"][key] == now[key] for key in ("kernel", "python"))
     index.entries = rebuild(
-        index.entries if same_runtime else {},
-        stale=stale,
-        keep_failed=same_installation,
+        index.entries if runs_same else {},
+        keep_failed=installed_same,
         skip=index.disabled,
         seconds=seconds,
     )

@@ -104,13 +104,17 @@ def _model(mapping: dict[str, Any]) -> str:
     return f"{provider}:{name}" if name and provider not in ("", "auto") else name
 
 
-def legacy(path: tuple[str, ...]) -> bool:
-    """Whether Hermes Agent knows this key: its keys that we lack are one warning, not an error."""
+def legacy(path: tuple[str, ...], *, owned: bool = False) -> bool:
+    """Whether Hermes Agent knows this key: its keys that we lack are one warning, not an error.
+
+    Of some sections it is only known that they are there. *owned* says that a plugin has this one:
+    then a key that the plugin does not know is a mistake, unless it is listed.
+    """
     known = _legacy_keys()
     if path[0] not in known:
         return False
     inner = known[path[0]]
-    return len(path) == 1 or not inner or path[1] in inner
+    return len(path) == 1 or path[1] in inner or (not inner and not owned)
 
 
 @cache

@@ -6,7 +6,6 @@ wrappers and orders of call, functions that someone forgot to mark, offers that 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import importlib.util
@@ -28,9 +27,12 @@ from hermes import hookspecs, schemas
 from hermes.errors import one_line
 from hermes.index import described
 from hermes.offers import Offer
+from hermes.schemas import nearest
 from hermes.settings import decode_hook, encode_hook, schema_hook
 
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("hermes_"))
+
+ORDERS = ("wrapper", "hookwrapper", "tryfirst", "trylast")
 
 
 class UnfitError(Exception):
@@ -89,10 +91,7 @@ def collect(name: str, plugin: Any) -> list[tuple[str, Offer]]:
     for hook, function in vars(plugin).items():
         if hook.startswith("hermes_") and inspect.isfunction(function):
             if hook not in HOOKS:
-                near = difflib.get_close_matches(hook, HOOKS, n=1)
-                raise UnfitError(
-                    f"no such hook: {hook}" + (f" (did you mean {near[0]}?)" if near else "")
-                )
+                raise UnfitError(f"no such hook: {hook}{nearest(hook, HOOKS)}")
             if not hasattr(function, "hermes_impl"):
                 raise UnfitError(f"{hook} lacks @hookimpl")
     try:
@@ -105,12 +104,8 @@ def collect(name: str, plugin: Any) -> list[tuple[str, Offer]]:
     offers: list[tuple[str, Offer]] = []
     for hook in HOOKS:
         for implementation in getattr(manager.hook, hook).get_hookimpls():
-            if any(
-                implementation.opts[o] for o in ("wrapper", "hookwrapper", "tryfirst", "trylast")
-            ):
-                raise UnfitError(
-                    f"{hook} asks for an order of call or to wrap others: hooks only offer"
-                )
+            if any(implementation.opts[option] for option in ORDERS):
+                raise UnfitError(f"{hook} asks for an order of call or to wrap: hooks only offer")
             offers += [(hook.removeprefix("hermes_"), o) for o in result(hook, implementation)]
     twice = [f"{kind} {offer.name!r}" for kind, offer in offers]
     for each in twice:

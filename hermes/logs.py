@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hermes.context import Log, Secrets
+from hermes.files import locked
 from hermes.paths import HomePaths
 
 LIMIT = 5_000_000
@@ -112,8 +113,6 @@ def append(file: Path, line: str) -> None:
 
 
 def _put_aside(file: Path) -> None:
-    from hermes.files import locked  # noqa: PLC0415
-
     with locked(file):
         if not file.exists() or file.stat().st_size <= LIMIT:
             return  # another process was first

@@ -49,22 +49,32 @@ class Letter:
         for listener in self.listeners:
             listener.push(event)
 
+    def close(self) -> None:
+        """Tell all listeners that nothing more comes."""
+        for listener in self.listeners:
+            listener.close()
+
 
 class Mailbox:
     """What waits for one conversation, and the task that works through it."""
 
-    def __init__(self, run: Callable[[Letter], Awaitable[None]]) -> None:
+    def __init__(self, run: Callable[[Letter, Mailbox], Awaitable[None]]) -> None:
         self._run = run
         self._waiting: deque[Letter] = deque()
+        self._steering: list[Letter] = []
+        """For the running turn; its agent takes them between steps."""
         self._running: Letter | None = None
         self._worker: asyncio.Task[None] | None = None
-        self.steering: list[Letter] = []
-        """Letters for the running turn; its agent takes them between steps."""
 
     @property
     def running(self) -> Letter | None:
         """The letter whose turn runs now."""
         return self._running
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs or waits."""
+        return self._worker is not None and not self._worker.done()
 
     @property
     def waiting(self) -> int:
@@ -74,8 +84,7 @@ class Mailbox:
         """Take in a letter. On a busy conversation *busy* says what it does."""
         running = self._running
         if running is not None and busy == "steer":
-            self.steering.append(letter)
-            running.listeners.extend(letter.listeners)
+            self._steering.append(letter)
             return
         if running is not None and busy == "interrupt":
             running.cancelled.set()
@@ -85,16 +94,30 @@ class Mailbox:
         if self._worker is None or self._worker.done():
             self._worker = asyncio.ensure_future(self._work())
 
+    def steered(self) -> list[Letter]:
+        """Hand over what was added to the running turn. Who sent it hears the rest of the turn."""
+        taken, self._steering = self._steering, []
+        if self._running is not None:
+            for letter in taken:
+                self._running.listeners.extend(letter.listeners)
+        return taken
+
     def stop(self) -> bool:
-        """Cancel the running turn and what waits behind it. False when there is neither."""
-        letters = [*([self._running] if self._running else []), *self._waiting]
-        for letter in letters:
+        """Cancel the running turn, or the one about to run; what waits behind it goes on.
+
+        False when there is neither.
+        """
+        letter = self._running or next(iter(self._waiting), None)
+        if letter is not None:
             letter.cancelled.set()
-        return bool(letters)
+        return letter is not None
 
     async def close(self) -> None:
         """End at once: a running turn stays open in the journal, to be resumed."""
+        for letter in (*self._waiting, *self._steering):
+            letter.close()
         self._waiting.clear()
+        self._steering.clear()
         if self._worker is not None and not self._worker.done():
             self._worker.cancel()
             await asyncio.wait((self._worker,), timeout=5)
@@ -108,11 +131,10 @@ class Mailbox:
         while self._waiting:
             letter = self._running = self._waiting.popleft()
             try:
-                await self._run(letter)
+                await self._run(letter, self)
             finally:
                 self._running = None
-                for listener in letter.listeners:
-                    listener.close()
+                letter.close()
             # What came too late for that turn is the next message.
-            self._waiting.extendleft(reversed(self.steering))
-            self.steering.clear()
+            self._waiting.extendleft(reversed(self._steering))
+            self._steering.clear()

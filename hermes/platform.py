@@ -16,6 +16,7 @@ import msgspec
 from hermes.messages import Image
 from hermes.resource import Resource
 from hermes.session import Account, PersonId, Role, SessionKey
+from hermes.splitting import Unit, split_text
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -49,9 +50,11 @@ class Inbound(msgspec.Struct, frozen=True):
     bound: SessionKey | None = None
     """The key whose binding says which conversation this is, where that is not `key` itself (a
     person's chats that share one). Answers still go to `key`. Set in `receive`."""
-    fresh: str = ""
-    """Why a new conversation begins with this message, in one line for the person; empty where none
-    does. Set in `receive`."""
+    fresh: bool = False
+    """A new conversation begins with this message (a reset policy). Set in `receive`; commands are
+    given in the old one."""
+    notice: str = ""
+    """Shown to the sender before the answer, where the message is admitted. Set in `receive`."""
     answers: str = ""
     """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0
@@ -99,6 +102,14 @@ class Part(msgspec.Struct, frozen=True):
     """Unique; an idempotency key where the platform takes one."""
 
 
+class Piece(msgspec.Struct, frozen=True):
+    """As much of a reply's text as one message takes."""
+
+    text: str
+    markup: str = ""
+    """Becomes `Part.markup`."""
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """The platform took a part."""
 
@@ -109,10 +120,25 @@ class PlatformLimits(msgspec.Struct, frozen=True):
     """What a message may be."""
 
     length: int = 4096
-    unit: Literal["utf16", "characters", "bytes"] = "characters"
+    unit: Unit = "characters"
     edits: bool = False
     keyed: bool = False
     """Takes an idempotency key: a repeated send after a crash is not shown twice."""
+
+
+class PlatformHealth(msgspec.Struct, frozen=True):
+    """How the line to the far side is, for ``hermes gateway status``."""
+
+    heard: int = 0
+    """When it last answered anything, in UTC microseconds; a quiet line is still heard."""
+    received: int = 0
+    """Messages taken in since the process began."""
+    sent: int = 0
+    """Parts it took since then."""
+    failures: int = 0
+    """Attempts to receive that failed in a row; 0 while all is well."""
+    problem: str = ""
+    """What is wrong now, in one line."""
 
 
 class Inbox(ABC):
@@ -131,15 +157,13 @@ class Inbox(ABC):
 
 
 MessageState: TypeAlias = Literal["queued", "working", "done", "failed"]
+"""What became of a person's message, as far as it is shown on it."""
 
 
 class Platform(Resource):
     """A messenger. One object per process and account."""
 
     limits: PlatformLimits = PlatformLimits()
-    heard: float = 0.0
-    """Unix seconds of the last sign of life from the platform (a poll that came back, a pong), for
-    its health; 0 where it cannot know."""
 
     def missing(self) -> str:
         """Say what must be configured before it can run; empty where nothing is."""
@@ -154,6 +178,18 @@ class Platform(Resource):
     @abstractmethod
     async def send(self, part: Part) -> Receipt:
         """Send one part. Raise `Failed`; a retryable one is tried again in order."""
+
+    def format(self, text: str) -> tuple[Piece, ...]:
+        """Make *text*, Markdown as models write it, into messages within `limits`.
+
+        Called once for a reply, before its parts are kept, so it must be pure and quick. This one
+        leaves the text as it is and cuts it well; a platform with markup of its own converts it.
+        """
+        return tuple(Piece(each) for each in split_text(text, self.limits.length, self.limits.unit))
+
+    def health(self) -> PlatformHealth | None:
+        """Say how the line is; None where the platform does not know. Called at any time."""
+        return None
 
     async def typing(self, key: SessionKey) -> None:
         """Show that an answer is being made."""

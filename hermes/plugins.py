@@ -87,17 +87,14 @@ class Host:
         self._models = cast(Models, _NotYet("models"))
         self._state: Callable[[str], State] = lambda plugin: cast(State, _NotYet("state"))
         self._children = cast(Children, _NotYet("children"))
-        self._schemas = {
-            section: schema
-            for entry in index.active()
-            for section, schema in entry["settings"].items()
-        }
+        self._schemas: dict[str, Any] = {}
+        for entry in index.active():
+            self._schemas |= entry["settings"]
         self._declared = {
             entry["name"]: frozenset(_references(entry["settings"])) for entry in index.active()
         }
-        for references in self._declared.values():
-            for reference in references:
-                self.secrets.declare(reference)
+        for reference in frozenset().union(*self._declared.values()):
+            self.secrets.declare(reference)
 
     @classmethod
     def open(
@@ -229,11 +226,11 @@ class Host:
         An optional one that cannot be made is left out with a line in the log. Raises PluginError
         where one is missing that policy may depend on.
         """
-        made: list[tuple[Offered, Middleware]] = []
         for entry in self._index.entries.values():
             if entry["middleware"] and self._index.state(entry) in ("failed", "incompatible"):
                 mend = f"mend it, remove it, or `hermes plugins disable {entry['name']}`"
                 raise PluginError(entry["name"], f"its middleware is missing: {entry['why']}", mend)
+        made: list[tuple[Offered, Middleware]] = []
         for name in self._index.offers("middleware"):
             offer = self.offered("middleware", name)
             try:
@@ -250,8 +247,8 @@ class Host:
             from hermes.config import PluginConfig  # noqa: PLC0415
 
             sections = frozenset(self._index.entries[plugin]["settings"])
-            foreign = {r: other for other, refs in self._declared.items() for r in refs}
-            foreign = {r: o for r, o in foreign.items() if r not in self._declared[plugin]}
+            own = self._declared[plugin]
+            foreign = {r: whose for whose, refs in self._declared.items() for r in refs - own}
             self._contexts[plugin] = PluginContext(
                 plugin,
                 settings=self.config.section(plugin) if plugin in sections else None,
@@ -283,7 +280,7 @@ class Host:
         places = CONTRACTS[offer.kind].split()
         contracts = tuple(_attribute(place) for place in places)
         made = target
-        if isinstance(target, type) or not (_fits(target, contracts) or isinstance(target, list)):
+        if isinstance(target, type) or not isinstance(target, (*contracts, list)):
             if not callable(target):
                 self._unfit(offer, f"it is {type(target).__name__}, not {_named(places)}")
             context = self.context(offer.plugin)
@@ -291,7 +288,7 @@ class Host:
                 made = target(context)
         several = offer.kind == "tools" and isinstance(made, (list, tuple))
         for each in made if several else [made]:
-            if not _fits(each, contracts[:1] if several else contracts):
+            if not isinstance(each, contracts[:1] if several else contracts):
                 self._unfit(offer, f"it is {type(each).__name__}, not {_named(places)}")
         return made
 
@@ -314,10 +311,6 @@ def _blaming(offer: Offered, what: str) -> Iterator[None]:
         if isinstance(error, ModuleNotFoundError) and error.name:
             mend = f"reinstall it; the module {error.name} is missing"
         raise PluginError(offer.plugin, why, mend) from error
-
-
-def _fits(thing: Any, contracts: tuple[type, ...]) -> bool:
-    return isinstance(thing, contracts)
 
 
 def _attribute(place: str) -> Any:
@@ -345,11 +338,9 @@ def _references(schema: Any) -> Iterator[str]:
     if isinstance(schema, dict):
         if schema.get("format") == SECRET and isinstance(schema.get("default"), str):
             yield schema["default"]
-        for each in schema.values():
-            yield from _references(each)
-    elif isinstance(schema, list):
-        for each in schema:
-            yield from _references(each)
+        schema = list(schema.values())
+    for each in schema if isinstance(schema, list) else ():
+        yield from _references(each)
 
 
 class _NotYet:

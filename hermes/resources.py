@@ -32,9 +32,7 @@ class Resources:
             owned = self._owned[key] = _Owned(make, self._log)
         try:
             return await asyncio.shield(owned.ready)
-        except asyncio.CancelledError:
-            raise
-        except BaseException:
+        except (Exception, SystemExit):
             if self._owned.get(key) is owned:
                 del self._owned[key]
             raise

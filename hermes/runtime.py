@@ -28,7 +28,7 @@ from hermes.conversation import Conversation
 from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
 from hermes.identity import new_id, now
-from hermes.mailbox import Letter, Mailbox
+from hermes.mailbox import Mailbox
 from hermes.memory import Memory
 from hermes.models import ModelCalls
 from hermes.opening import Prompts, Tools
@@ -37,7 +37,7 @@ from hermes.provider import ModelInfo
 from hermes.questions import Questions
 from hermes.resource import Resource
 from hermes.resources import Resources
-from hermes.session import OWNER, SessionId, SessionInfo, SessionKey
+from hermes.session import OWNER, PersonId, SessionId, SessionInfo, SessionKey
 from hermes.state import StoredState
 from hermes.store import Bind, Change, Describe, Store
 from hermes.stream import Listener
@@ -138,12 +138,15 @@ class Runtime:
 
     # -- conversations ------------------------------------------------------------------------
 
-    def session(self, key: SessionKey, *, directory: str = "") -> Conversation:
-        """Give the conversation of *key*: the one it is bound to, else a new one.
+    def session(
+        self, key: SessionKey, *, directory: str = "", person: PersonId = ""
+    ) -> Conversation:
+        """Give the conversation of *key*: the one it is bound to, else a new one of *person*'s.
 
-        Looked up when first used, so that this need not be awaited.
+        Left out, the person is the key's, else the owner of this machine. Looked up when first
+        used, so that this need not be awaited.
         """
-        return Conversation(self, key, directory=directory)
+        return Conversation(self, key, directory=directory, person=person)
 
     async def conversation(
         self,
@@ -210,11 +213,7 @@ class Runtime:
         """Give the mailbox of a conversation."""
         mailbox = self._mailboxes.get(id)
         if mailbox is None:
-
-            async def run(letter: Letter) -> None:
-                await self._turns.run(id, letter, self._mailboxes[id])
-
-            mailbox = self._mailboxes[id] = Mailbox(run)
+            mailbox = self._mailboxes[id] = Mailbox(partial(self._turns.run, id))
         return mailbox
 
     async def idle(self) -> None:
@@ -364,9 +363,16 @@ class Runtime:
 
     # -- for conversations --------------------------------------------------------------------
 
-    def unborn(self, key: SessionKey | None, directory: str, parent: SessionId = "") -> SessionInfo:
+    def unborn(
+        self,
+        key: SessionKey | None,
+        directory: str,
+        parent: SessionId = "",
+        *,
+        person: PersonId = "",
+    ) -> SessionInfo:
         """Make a conversation that the journal will have with its first turn."""
-        id, person = new_id(), (key.person if key else "") or OWNER
+        id, person = new_id(), person or (key.person if key else "") or OWNER
         surface = key.platform if key and self.surface == "gateway" else self.surface
         info = SessionInfo(id, "", surface, person, directory, parent, created=now())
         born: tuple[Change, ...] = (

@@ -100,6 +100,21 @@ def prune(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
     return kept
 
 
+def reworded(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+    """Put back words that YAML took for truth values: ``mode: off`` where only words fit."""
+    if isinstance(value, dict):
+        whole = {**schema, "$defs": root.get("$defs", {})}
+        return {k: reworded(v, at(whole, (str(k),)) or {}, root) for k, v in value.items()}
+    if not isinstance(value, bool):
+        return value
+    options = _alternatives(schema, root)
+    if any(option.get("type") == "boolean" for option in options):
+        return value
+    choices = {str(choice) for option in options for choice in option.get("enum", ())}
+    words = ("on", "yes", "true") if value else ("off", "no", "false")
+    return next((word for word in words if word in choices), value)
+
+
 def check(
     value: Any, schema: dict[str, Any], root: dict[str, Any], path: KeyPath
 ) -> Iterator[Issue]:

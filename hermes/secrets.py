@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from hermes.context import Secrets
 from hermes.errors import HermesError, PluginError
+from hermes.files import locked, replace
 from hermes.settings import Secret
 
 SHORTEST = 6
@@ -119,8 +120,6 @@ class SecretStore(Secrets):
 
     def set(self, name: str, value: str) -> None:
         """Write a variable into ``.env`` (0600), leaving every other line as it is."""
-        from hermes.files import locked, replace  # noqa: PLC0415
-
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise HermesError(f"not the name of a variable: {name}")
         self.conceal(value)

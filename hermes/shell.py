@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
+import msgspec
 
 import hermes
 from hermes.commands import Command, CommandContext, Group, UsageError, command, group
-from hermes.errors import ConfigError, HermesError, PluginError
+from hermes.errors import HermesError, PluginError
 from hermes.plugins import KINDS, Host, PluginInfo
+from hermes.schemas import nearest
 from hermes.session import OWNER, SessionInfo
 
 if TYPE_CHECKING:
@@ -27,21 +29,25 @@ if TYPE_CHECKING:
     from hermes.turn import Question, Reply
 
 
-def find(name: str, home: str, own: str = "") -> Command | Group:
+CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
+"""Control characters but for tab and line ends."""
+
+
+def find(name: str, host: Host, own: str = "") -> Command | Group:
     """Give the command of that name, importing only what it needs. *own* is a kernel's target."""
     if own:
         module, _, attribute = own.partition(":")
         return cast(Command | Group, getattr(importlib.import_module(module), attribute))
-    return cast(Command | Group, Host.open(Path(home)).create("commands", name))
+    return cast(Command | Group, host.create("commands", name))
 
 
 def run_command(name: str, arguments: list[str], home: str, own: str = "") -> int:
     """Run one command to its end and give its exit status."""
-    if arguments[-1:] == ["--help"] and "--" not in arguments:
-        click.echo(help_text(find(name, home, own), name, arguments[:-1]))
-        return 0
     host = Host.open(Path(home))
-    found = find(name, home, own) if own else cast(Command | Group, host.create("commands", name))
+    found = find(name, host, own)
+    if arguments[-1:] == ["--help"] and "--" not in arguments:
+        click.echo(help_text(found, name, arguments[:-1]))
+        return 0
     if "cli" not in found.surfaces:
         raise UsageError(f"/{name} is for chats")
     asyncio.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
@@ -97,7 +103,10 @@ class ShellContext(CommandContext):
         return None
 
     def reply(self, text: str) -> None:
-        click.echo(text)
+        """Print a line. To a terminal without control characters: what a page or a model wrote
+        must not move its cursor or set its clipboard.
+        """
+        click.echo(text.translate(CONTROLS) if sys.stdout.isatty() else text)
 
     async def ask(self, question: Question) -> Reply:
         """Ask on the terminal; where there is none, the answer is no."""
@@ -198,8 +207,6 @@ async def list_(context: CommandContext, as_json: bool) -> None:
 
 def _list(context: CommandContext, found: list[PluginInfo], as_json: bool) -> None:
     if as_json:
-        import msgspec  # noqa: PLC0415
-
         return context.reply(json.dumps(msgspec.to_builtins(found), indent=2))
     width = max((len(plugin.name) for plugin in found), default=0)
     for plugin in found:
@@ -217,11 +224,8 @@ def _list(context: CommandContext, found: list[PluginInfo], as_json: bool) -> No
 
 
 def _summary(plugin: PluginInfo) -> str:
-    kinds = [kind for kind in KINDS if any(offer.kind == kind for offer in plugin.offers)]
-    return "; ".join(
-        f"{kind} {' '.join(offer.name for offer in plugin.offers if offer.kind == kind)}"
-        for kind in kinds
-    )
+    names = {kind: [o.name for o in plugin.offers if o.kind == kind] for kind in KINDS}
+    return "; ".join(f"{kind} {' '.join(some)}" for kind, some in names.items() if some)
 
 
 @plugins.command()
@@ -233,8 +237,9 @@ async def info(context: CommandContext, name: str, as_json: bool) -> None:
     if as_json:
         return _list(context, [plugin], True)
     context.reply(f"{plugin.name}: {plugin.distribution} {plugin.version}, {plugin.state}")
-    for line in filter(None, (plugin.reason, f"made for hermes-kernel {plugin.kernel or '(any)'}")):
-        context.reply(f"  {line}")
+    if plugin.reason:
+        context.reply(f"  {plugin.reason}")
+    context.reply(f"  made for hermes-kernel {plugin.kernel or '(any)'}")
     for offer in plugin.offers:
         context.reply(f"  {offer.kind} {offer.name}: {offer.summary} ({offer.target})")
     return None
@@ -243,14 +248,16 @@ async def info(context: CommandContext, name: str, as_json: bool) -> None:
 @plugins.command()
 async def order(context: CommandContext) -> None:
     """Print the chain of middleware at each point, outermost first."""
-    from hermes.middleware import POINTS, Middleware  # noqa: PLC0415
+    from hermes.chain import Link, in_order, takes_part  # noqa: PLC0415
+    from hermes.middleware import POINTS  # noqa: PLC0415
 
-    chain = sorted(context.host.middleware(), key=lambda each: (each[1].stage, each[0].name))
+    links = in_order(Link(o.plugin, o.name, made) for o, made in context.host.middleware())
     for point in POINTS:
         context.reply(f"{point}:")
-        for offer, middleware in chain:
-            if getattr(type(middleware), point) is not getattr(Middleware, point):
-                context.reply(f"  {middleware.stage.name:12} {offer.name} (plugin {offer.plugin})")
+        for link in links:
+            if takes_part(link, point):
+                stage = link.middleware.stage.name
+                context.reply(f"  {stage:12} {link.name} (plugin {link.plugin})")
 
 
 @plugins.command()
@@ -264,7 +271,7 @@ async def check(context: CommandContext) -> None:
     for offer in offers:
         try:
             host.create(offer.kind, offer.name)
-        except (HermesError, ConfigError) as error:
+        except HermesError as error:
             wrong.append(str(error))
     for line in dict.fromkeys(wrong):
         context.reply(line)
@@ -277,23 +284,23 @@ async def check(context: CommandContext) -> None:
 @click.argument("name")
 async def enable(context: CommandContext, name: str) -> None:
     """Let a plugin take part again, from the next start."""
-    _named(context.host, name)
-    disabled = list(context.host.config.section("hermes").plugins.disabled)
-    if name in disabled:
-        disabled.remove(name)
-        context.host.config.set("plugins.disabled", disabled)
-    context.reply(f"{name} is enabled from the next start")
+    _disable(context, name, False)
 
 
 @plugins.command()
 @click.argument("name")
 async def disable(context: CommandContext, name: str) -> None:
     """Keep a plugin from taking part, from the next start; it is not even imported."""
+    _disable(context, name, True)
+
+
+def _disable(context: CommandContext, name: str, wanted: bool) -> None:
     _named(context.host, name)
-    disabled = context.host.config.section("hermes").plugins.disabled
-    if name not in disabled:
-        context.host.config.set("plugins.disabled", [*disabled, name])
-    context.reply(f"{name} is disabled from the next start")
+    before = context.host.config.section("hermes").plugins.disabled
+    after = [other for other in before if other != name] + [name] * wanted
+    if set(after) != set(before):
+        context.host.config.set("plugins.disabled", after)
+    context.reply(f"{name} is {'disabled' if wanted else 'enabled'} from the next start")
 
 
 @plugins.command()
@@ -310,7 +317,5 @@ async def prefer(context: CommandContext, what: str, plugin: str) -> None:
 def _named(host: Host, name: str) -> PluginInfo:
     found = {plugin.name: plugin for plugin in host.plugins()}
     if name not in found:
-        from hermes.schemas import nearest  # noqa: PLC0415
-
         raise PluginError(name, "is not installed" + nearest(name, found))
     return found[name]

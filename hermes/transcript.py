@@ -241,10 +241,11 @@ class Transcript:
 
     async def refresh(self) -> None:
         """Fold what others appended since."""
-        for record in await self.store.records(self.session, self.fold.head):
-            self.fold.add(record)
-        if self.fold.stale:
-            self.fold = fold(await self.store.records(self.session))
+        async with self._writing:  # or what a commit made durable would be folded twice
+            for record in await self.store.records(self.session, self.fold.head):
+                self.fold.add(record)
+            if self.fold.stale:
+                self.fold = fold(await self.store.records(self.session))
 
     def note(self, body: Body, turn: str = "") -> None:
         """Add a record to the next commit."""

@@ -53,19 +53,17 @@ class Turns:
 
     async def run(self, id: str, letter: Letter, mailbox: Mailbox) -> None:
         """Run one letter's turn and tell its listeners how it ended. Never raises for failures."""
-        info = await self._runtime.store.session(id) or self.newborn(id) or SessionInfo(id)
+        info = self.newborn(id) or SessionInfo(id)
         result = TurnResult.failed(Failure("internal", "The turn did not run."))
         try:
+            info = await self._runtime.store.session(id) or info
             result = await self._run(info, letter, mailbox)
-        except HermesError as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a conversation's turn)
+            if not isinstance(error, HermesError):
+                self._runtime.log.error("turn failed", session=id, error=one_line(error))
             kind: FailureKind = "refused" if isinstance(error, Busy) else "internal"
             result = TurnResult.failed(Failure(kind, one_line(error, 1000)))
             self._runtime.evict(id, "error")
-        except (Exception, SystemExit) as error:
-            self._runtime.log.error("turn failed", session=id, error=one_line(error))
-            result = TurnResult.failed(Failure("internal", one_line(error)))
-            self._runtime.evict(id, "error")
-            raise
         finally:
             if not _ending():
                 await self._give_end(letter, result)
@@ -96,7 +94,13 @@ class Turns:
 
     async def _run(self, info: SessionInfo, letter: Letter, mailbox: Mailbox) -> TurnResult:
         agent = await self._runtime.agent(info)
-        agent.steering = mailbox.steering
+        agent.steered = mailbox.steered
+        try:
+            return await self._with(agent, info, letter)
+        finally:
+            agent.steered = list  # the cached agent keeps no mailbox alive
+
+    async def _with(self, agent: Agent, info: SessionInfo, letter: Letter) -> TurnResult:
         resume = agent.transcript.fold.turn
         if resume is not None:
             await self._check_free(info.id)

@@ -8,12 +8,14 @@ import pty
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hermes
 from hermes import HermesError, Notice, TextChunk, TurnFinished
+from hermes.plugins import Host
 from hermes.shell import ShellContext
 
 COMMANDS = """
@@ -360,3 +362,12 @@ async def test_a_turn_is_shown_as_it_comes(site: Any, capsys: pytest.CaptureFixt
         await context.stream(turn(TurnFinished("failed", "quota is used up")))
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("Hello\nWhole\n", "slow\n")
+
+
+def test_what_is_printed_to_a_terminal_cannot_steer_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    context = ShellContext(Host.open(tmp_path))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    context.reply("a\x1b]52;c;cm0gLXJm\x07b\tc\x9b2J")
+    assert capsys.readouterr().out == "a]52;c;cm0gLXJmb\tc2J\n"

@@ -363,6 +363,8 @@ def test_the_revision_changes_with_the_configuration(good: Any) -> None:
         ("a: &k 1\nb: *k\n", "a", 2, ConfigError),
         ("a: 1\r\nb: 2\r\n", "b", 3, "a: 1\r\nb: 3\r\n"),
         ("a: 1\r\nb: 2\r\n", "c", 3, "a: 1\r\nb: 2\r\nc: 3\r\n"),
+        ("a:\r\nb: 2\r\n", "a.c", 1, "a:\r\n  c: 1\r\nb: 2\r\n"),
+        ("a: {b}\n", "a.b", 1, ConfigError),
         ("\ufeffa: 1\n", "a", 3, "\ufeffa: 3\n"),
         ("a: 1\n...\n", "b", 3, "a: 1\nb: 3\n...\n"),
         ("---\na: 1\n", "b", "yes", '---\na: 1\nb: "yes"\n'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -126,6 +127,16 @@ def test_a_kernel_that_does_not_fit_is_refused_before_the_import(site: Any) -> N
     assert site.plugin("newer").reason == "needs hermes-kernel >=2,<3, this is 1.0.0"
     assert site.plugin("fits").state == "active"
     assert not trace.exists()
+
+
+def test_a_reinstalled_plugin_that_wants_another_kernel_is_refused(site: Any) -> None:
+    site.install("one")
+    assert site.plugin("one").state == "active"
+    (info,) = site.folder.glob("*.dist-info")
+    metadata = (info / "METADATA").read_text()
+    (info / "METADATA").write_text(metadata.replace(">=1,<2", ">=2"))
+    os.utime(info)
+    assert site.plugin("one").state == "incompatible"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 import msgspec
 from hypothesis import given, strategies as st
 
@@ -26,7 +29,9 @@ from hermes.records import (
     decode,
     encode,
 )
-from hermes.transcript import LOST, Fold, fold, turn_starts
+from hermes.store import Change
+from hermes.testing.store import MemoryStore
+from hermes.transcript import LOST, Fold, Transcript, fold, turn_starts
 
 ids = st.sampled_from(["a", "b", "c", ""])
 texts = st.text(alphabet=st.characters(), max_size=20) | st.sampled_from(["\ud83d", "\0", "漢字"])
@@ -169,3 +174,30 @@ def test_an_interrupted_turn_is_known_with_what_it_did() -> None:
     assert set(folded.turn.started) == {"1"}
     folded.add(Record("t", Ended(status="ok"), 4))
     assert folded.turn is None
+
+
+class Slow(MemoryStore):
+    """Tells that a commit is durable before it returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.durable, self.go = asyncio.Event(), asyncio.Event()
+
+    async def commit(self, changes: Sequence[Change]) -> None:
+        await super().commit(changes)
+        self.durable.set()
+        await self.go.wait()
+
+
+async def test_looking_at_a_conversation_while_it_commits_folds_no_record_twice() -> None:
+    store = Slow()
+    transcript = Transcript(store, "s")
+    transcript.note(UserSaid(text="hello"), "t")
+    committing = asyncio.ensure_future(transcript.commit())
+    await store.durable.wait()
+    looking = asyncio.ensure_future(transcript.refresh())
+    await asyncio.sleep(0)
+    store.go.set()
+    await asyncio.gather(committing, looking)
+    assert [message.text for message in transcript.fold.messages] == ["hello"]
+    assert transcript.fold.head == 1

@@ -35,6 +35,7 @@ _MODULES = {
     "runtime": "AllowAll open_runtime",
     "servers": "Server serve",
     "store": "MemoryDisk MemoryStore",
+    "telegram": "TelegramServer",
     "terminal": "FakeBackend FakeProcess FakeTerminal",
 }
 
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from hermes.testing.runtime import AllowAll as AllowAll, open_runtime as open_runtime
     from hermes.testing.servers import Server as Server, serve as serve
     from hermes.testing.store import MemoryDisk as MemoryDisk, MemoryStore as MemoryStore
+    from hermes.testing.telegram import TelegramServer as TelegramServer
     from hermes.testing.terminal import (
         FakeBackend as FakeBackend,
         FakeProcess as FakeProcess,

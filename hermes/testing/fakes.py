@@ -14,6 +14,7 @@ from hermes.memory import Memory
 from hermes.messages import clean
 from hermes.platform import Inbound, Inbox, Part, Platform, PlatformLimits, Receipt
 from hermes.session import Account, SessionKey
+from hermes.splitting import measure
 from hermes.turn import Turn, TurnResult
 
 
@@ -147,13 +148,6 @@ class FakePlatform(Platform):
 
     def _refuse(self, why: str) -> None:
         raise Failed(Failure("bad_request", f"Bad Request: {why}", source=self.name, status=400))
-
-
-def measure(text: str, unit: str) -> int:
-    """Give the length of *text* as a platform counts it (`PlatformLimits.unit`)."""
-    if unit == "utf16":
-        return len(text.encode("utf-16-le")) // 2
-    return len(text.encode()) if unit == "bytes" else len(text)
 
 
 class FakeMemory(Memory):

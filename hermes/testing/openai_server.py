@@ -16,7 +16,7 @@ import asyncio
 import inspect
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -245,14 +245,15 @@ async def _stream(
     exchange: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, say: Say
 ) -> None:
     """Send server-sent events, each as a chunk of its own, as they come."""
-    await asyncio.sleep(say.delay)
+    if say.delay:
+        await _hold(asyncio.sleep(say.delay), reader)
     writer.write(_head(exchange, 200, "text/event-stream", {"transfer-encoding": "chunked"}))
     for event in events(exchange, say):
         if event is not None:
             data = b"data: %b\n\n" % event
             writer.write(b"%x\r\n%b\r\n" % (len(data), data))
         elif say.hold is not None:
-            await _hold(say.hold, reader)
+            await _hold(say.hold.wait(), reader)
     if say.cut:
         await writer.drain()
         writer.close()
@@ -260,9 +261,9 @@ async def _stream(
         writer.write(b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n")
 
 
-async def _hold(event: asyncio.Event, reader: asyncio.StreamReader) -> None:
-    """Wait for *event*; raise `Gone` when the client does not."""
-    waiting = asyncio.ensure_future(event.wait())
+async def _hold(until: Coroutine[Any, Any, Any], reader: asyncio.StreamReader) -> None:
+    """Wait for *until*; raise `Gone` when the client does not."""
+    waiting = asyncio.ensure_future(until)
     going = asyncio.ensure_future(reader.read(1))
     try:
         await asyncio.wait((waiting, going), return_when=asyncio.FIRST_COMPLETED)

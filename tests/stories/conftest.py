@@ -105,6 +105,14 @@ class System:
         given = {name.replace("__", "."): value for name, value in overrides.items()}
         return Runtime.open(surface=surface, host=Host.open(self.home, overrides=given))
 
+    async def connect(self, tool: str, seconds: float = 20) -> None:
+        """Wait until a server's *tool* was seen once: a conversation begins without one that was
+        never seen, when it does not answer at once.
+        """
+        async with self.runtime() as runtime, asyncio.timeout(seconds):
+            while tool not in {each.name for each in await runtime.tools.gather()}:
+                await asyncio.sleep(0.05)
+
     def close(self) -> None:
         for terminal in self._terminals:
             terminal.close()

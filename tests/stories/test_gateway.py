@@ -18,11 +18,15 @@ from hermes.platform import Admission, Inbound, PlatformLimits
 from hermes.records import Steered, UserSaid
 from hermes.runtime import Runtime
 from hermes.service import Service
-from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider, make_key
+from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider, make_context, make_key
 from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.runtime import AllowAll, open_runtime
-from hermes.tools import READ, TOGETHER, ToolCall, ToolResult, tool
+from hermes.tools import READ, TOGETHER, ToolCall, ToolResult, Toolset, tool
 from hermes.turn import Question
+from hermes_plugin_commands.messenger import approve, busy, deny, platforms, queue, steer
+from hermes_plugin_commands.places import reset
+from hermes_plugin_commands.turns import stop
+from hermes_plugin_failure_tracking.tracking import BLOCKED, FailureTracking
 
 
 class LetIn(Middleware):
@@ -34,7 +38,14 @@ class LetIn(Middleware):
         if inbound.sender.id == "stranger":
             return Admission("refused", "Who are you?")
         person = f"p{inbound.sender.id}"
-        return await call_next(msgspec.structs.replace(inbound, role="owner", person=person))
+        return await call_next(msgspec.structs.replace(inbound, role="user", person=person))
+
+
+COMMANDS = {
+    "commands": {
+        each.name: each for each in (approve, deny, queue, steer, busy, platforms, reset, stop)
+    }
+}
 
 
 @tool(effect=READ, needs=set(), lane=TOGETHER)
@@ -52,6 +63,7 @@ async def serving(
     *,
     middleware: list[Middleware] | None = None,
     store: MemoryStore | None = None,
+    offers: dict[str, dict[str, Any]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[Gateway, Runtime]]:
     links = [AllowAll(), LetIn()] if middleware is None else middleware
@@ -62,7 +74,7 @@ async def serving(
         tools=[wait],
         middleware=links,
         settings={"gateway": settings},
-        offers={"platforms": {"fake": platform}},
+        offers={"platforms": {"fake": platform}, **(offers or {})},
         surface="gateway",
     ) as runtime:
         gateway = Gateway(runtime)
@@ -93,7 +105,7 @@ async def test_a_message_is_answered_in_its_chat(tmp_path: Path) -> None:
         platform.say("Hi again", chat="7")
         assert await said(platform, 2) == ["Hello!", "You again."]
         (info,) = await runtime.store.sessions()
-        assert (info.surface, info.person) == ("fake", "owner")
+        assert (info.surface, info.person) == ("fake", "p1")
         assert await runtime.store.pending("inbox") == []
         assert await runtime.store.pending("outbox") == []
     assert platform.sent[0].key.chat == "7"
@@ -142,7 +154,7 @@ async def test_a_broken_guard_refuses_and_is_named(tmp_path: Path) -> None:
     platform, provider = FakePlatform(), ScriptedProvider("no")
     async with serving(tmp_path, platform, provider, middleware=[LetIn(), Broken()]):
         platform.say("Hi")
-        assert "middleware broken failed at receive" in (await said(platform, 1))[0]
+        assert "the plugin test failed" in (await said(platform, 1))[0]
     assert provider.requests == []
 
 
@@ -245,21 +257,27 @@ class AsksOnce(Middleware):
 async def test_a_question_is_put_with_buttons_and_answered_by_word_or_press(tmp_path: Path) -> None:
     short = Say(calls=(Call("wait", '{"seconds":0}'),))
     platform, provider = FakePlatform(), ScriptedProvider(short, "done", short, "done again")
-    async with serving(tmp_path, platform, provider, middleware=[LetIn(), AsksOnce()]):
+    async with serving(
+        tmp_path, platform, provider, middleware=[LetIn(), AsksOnce()], offers=COMMANDS
+    ):
         platform.say("go")
         await said(platform, 1)
         question = platform.sent[0]
         assert question.choices == ("once", "deny")
         assert "/approve" in question.text
+        platform.say("/approve always")
+        assert (await said(platform, 2))[1] == "Answer with one of: once, deny"
+        platform.say("/approve", sender="2")
+        assert (await said(platform, 3))[2] == "That question is not for you."
         platform.say("/approve")
-        assert (await said(platform, 2))[1] == "done"
+        assert set((await said(platform, 5))[3:]) == {"Allowed: once.", "done"}
         platform.say("go on")
-        await said(platform, 3)
+        await said(platform, 6)
         pressed = platform.say("deny")
-        platform._updates[-1] = msgspec.structs.replace(pressed, answers=platform.sent[2].question)
-        assert (await said(platform, 4))[3] == "done again"
+        platform._updates[-1] = msgspec.structs.replace(pressed, answers=platform.sent[5].question)
+        assert (await said(platform, 7))[6] == "done again"
         platform.say("/approve")
-        assert (await said(platform, 5))[4] == "Nothing waits for an answer."
+        assert (await said(platform, 8))[7] == "Nothing waits for an answer."
     outputs = provider.requests[-1].messages[-1].parts
     assert "denied" in outputs[0].text  # type: ignore[union-attr]
 
@@ -325,7 +343,7 @@ async def test_a_guard_may_begin_a_new_conversation_or_name_a_shared_one(tmp_pat
     class Decides(LetIn):
         async def receive(self, inbound: Inbound, call_next: Next[Inbound, Admission]) -> Admission:
             if inbound.text == "tomorrow":
-                inbound = msgspec.structs.replace(inbound, fresh="A new day.")
+                inbound = msgspec.structs.replace(inbound, fresh=True, notice="A new day.")
             if inbound.key.chat == "phone":
                 inbound = msgspec.structs.replace(inbound, bound=make_key("shared"))
             return await super().receive(inbound, call_next)
@@ -343,6 +361,74 @@ async def test_a_guard_may_begin_a_new_conversation_or_name_a_shared_one(tmp_pat
         assert (await said(platform, 4))[3] == "c"
         assert platform.sent[3].key.chat == "phone"
         assert await runtime.store.bound(make_key("shared"))
+
+
+async def test_a_model_id_that_is_always_refused_costs_nothing_after_three_times(
+    tmp_path: Path,
+) -> None:
+    """The failure storm: 91 % of a core for hours in the system before us (architecture §6.1)."""
+    opened: list[str] = []
+
+    class Connected(Toolset):
+        async def open(self) -> None:
+            opened.append("server started")
+
+        async def tools(self) -> tuple[Any, ...]:
+            return (wait,)
+
+    def refuses(request: Any) -> Any:
+        if "well" in request.spec.messages[-1].text:
+            return "Fine."
+        return Fail("bad_request", "no such model: x")
+
+    platform, provider = FakePlatform(), ScriptedProvider(*[refuses] * 200)
+    links = [AllowAll(), LetIn(), FailureTracking(make_context(home=tmp_path))]
+    async with serving(
+        tmp_path,
+        platform,
+        provider,
+        middleware=links,
+        busy="queue",
+        offers={"tools": {"server": Connected()}, **COMMANDS},
+    ):
+        for n in range(100):
+            platform.say(f"message {n}")
+        sent = await said(platform, 100, 30)
+        assert sent[:3] == ["⚠️ no such model: x"] * 3
+        assert set(sent[3:]) == {BLOCKED.format(count=3)}
+        assert len(provider.requests) == 3
+        assert opened == ["server started"]
+        platform.say("all is well", chat="other")
+        assert (await said(platform, 101))[100] == "Fine."
+        platform.say("/reset")
+        await said(platform, 102)
+        platform.say("is it well now?")
+        assert (await said(platform, 103))[102] == "Fine."
+        assert opened == ["server started"]
+
+
+async def test_commands_of_a_chat_queue_steer_stop_and_tell(tmp_path: Path) -> None:
+    slow = Say(calls=(Call("wait", '{"seconds":600}'),))
+    short = Say(calls=(Call("wait", '{"seconds":0.2}'),))
+    platform = FakePlatform()
+    provider = ScriptedProvider(slow, short, "steered", "queued")
+    async with serving(tmp_path, platform, provider, offers=COMMANDS) as (_, runtime):
+        platform.say("go")
+        await provider.asked(1)
+        platform.say("/stop")
+        assert "stop" in (await said(platform, 1))[0].lower()
+        platform.say("go again")
+        await provider.asked(2)
+        platform.say("/queue and then this")
+        platform.say("/steer mind this")
+        assert (await said(platform, 3))[1:] == ["steered", "queued"]
+        assert provider.requests[2].messages[-1].text == "mind this"
+        assert provider.requests[3].messages[-1].text == "and then this"
+        platform.say("/busy queue")
+        assert "waits" in (await said(platform, 4))[3]
+        platform.say("/platforms")
+        assert "running" in (await said(platform, 5))[4]
+        assert await runtime.store.pending("inbox") == []
 
 
 async def test_a_service_gets_the_runtime_and_one_that_lacks_a_setting_says_so(

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from hermes.conversation import Conversation
-from hermes.errors import Failed, Failure
+from hermes.errors import Busy, Failed, Failure, StoreError
 from hermes.events import (
     AgentEvicted,
     Answered,
@@ -36,7 +36,7 @@ from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.provider import ScriptedProvider
 from hermes.testing.runtime import AllowAll, kinds, open_runtime
 from hermes.testing.store import MemoryStore
-from hermes.tools import ALONE, READ, TOGETHER, ToolCall, ToolResult, tool
+from hermes.tools import ALONE, READ, TOGETHER, Tool, ToolCall, ToolResult, Toolset, tool
 from hermes.turn import Question, Turn, TurnResult
 
 running: list[str] = []
@@ -140,8 +140,8 @@ async def test_a_call_that_excludes_others_keeps_its_place(tmp_path: Path) -> No
     ("name", "arguments", "says"),
     [
         ("nope", "{}", "There is no tool 'nope'"),
-        ("look", '{"at":', "not valid JSON"),
-        ("look", "[]", "must be one JSON object"),
+        ("look", '{"at":', "must be one JSON object: Input data was truncated"),
+        ("look", "[]", "must be one JSON object: Expected `object`, got `array`"),
         ("look", '{"to":"x"}', "Invalid arguments for look"),
         ("look", '{"at":"x","seconds":"soon"}', "Expected `float`, got `str` - at `$.seconds`"),
     ],
@@ -606,20 +606,22 @@ async def test_two_messages_at_once_to_a_new_place_are_one_conversation(tmp_path
     assert [m.text for m in provider.requests[-1].messages] == ["one", "a", "two"]
 
 
-async def test_stop_reaches_what_waits_behind_the_turn_too(tmp_path: Path) -> None:
-    provider = ScriptedProvider(Say("never", hold=asyncio.Event()), "after")
+async def test_stop_reaches_a_message_that_has_not_begun_and_leaves_those_behind_it(
+    tmp_path: Path,
+) -> None:
+    provider = ScriptedProvider("the second")
     async with open_runtime(tmp_path, provider=provider) as runtime:
         conversation = runtime.session(make_key())
         await conversation.load()
         both = [asyncio.ensure_future(heard(conversation.send(text))) for text in ("one", "two")]
-        await provider.asked(1)
-        while not runtime.mailbox(conversation.info.id).waiting:
+        mailbox = runtime.mailbox(conversation.info.id)
+        while mailbox.waiting < 2 and mailbox.running is None:
             await asyncio.sleep(0)
-        assert await conversation.stop()
-        assert [end(await task).status for task in both] == ["cancelled", "cancelled"]
-        assert len(provider.requests) == 1
+        assert mailbox.stop()
+        first, second = [end(await task) for task in both]
+        assert (first.status, second.reply) == ("cancelled", "the second")
+        assert len(provider.requests) == 1  # nothing began after the stop
         assert not await conversation.stop()
-        assert end(await heard(conversation.send("three"))).reply == "after"
 
 
 async def test_a_message_with_a_stop_of_its_own_is_stopped_alone(tmp_path: Path) -> None:
@@ -643,6 +645,122 @@ async def test_a_message_with_a_stop_of_its_own_is_stopped_alone(tmp_path: Path)
         ("cancelled", "Stopped."),
         ("ok", "three"),
     ]
+
+
+async def test_what_comes_too_late_to_steer_is_the_next_message_and_is_heard(
+    tmp_path: Path,
+) -> None:
+    hold = asyncio.Event()
+    provider = ScriptedProvider(Say("first", hold=hold), "second")
+    async with open_runtime(tmp_path, provider=provider) as runtime:
+        conversation = runtime.session(make_key())
+        first = asyncio.ensure_future(heard(conversation.send("one")))
+        await provider.asked(1)
+        late = asyncio.ensure_future(heard(conversation.send("two", busy="steer")))
+        await asyncio.sleep(0)
+        hold.set()
+        assert end(await first).reply == "first"
+        assert end(await late).reply == "second"
+
+
+async def test_closing_ends_what_waits_for_a_message_in_the_queue(tmp_path: Path) -> None:
+    provider = ScriptedProvider(Say("never", hold=asyncio.Event()))
+    async with open_runtime(tmp_path, provider=provider) as runtime:
+        conversation = runtime.session(make_key())
+        first = asyncio.ensure_future(heard(conversation.send("one")))
+        await provider.asked(1)
+        second = asyncio.ensure_future(heard(conversation.send("two")))
+        steer = asyncio.ensure_future(heard(conversation.send("three", busy="steer")))
+        await asyncio.sleep(0)
+    for waiting in (first, second, steer):
+        await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_turn_that_breaks_inside_is_told_and_the_next_message_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_runtime(tmp_path, provider=ScriptedProvider("fine")) as runtime:
+        conversation = runtime.session(make_key())
+        await conversation.load()
+        before = runtime.agent
+        broken = [True]
+
+        async def agent(info: Any) -> Any:
+            if broken:
+                broken.clear()
+                raise RuntimeError("a bug of ours")
+            return await before(info)
+
+        monkeypatch.setattr(runtime, "agent", agent)
+        one = asyncio.ensure_future(heard(conversation.send("one")))
+        two = asyncio.ensure_future(heard(conversation.send("two")))
+        assert "a bug of ours" in end(await asyncio.wait_for(one, 5)).reply
+        assert end(await asyncio.wait_for(two, 5)).reply == "fine"
+
+
+async def test_a_journal_that_cannot_be_read_ends_the_turn_with_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_runtime(tmp_path, provider=ScriptedProvider("fine")) as runtime:
+        conversation = runtime.session(make_key())
+        await conversation.load()
+        before = runtime.store.session
+
+        async def session(id: str) -> Any:
+            monkeypatch.setattr(runtime.store, "session", before)
+            raise StoreError("the disk is gone")
+
+        letters = conversation.send("one")
+        mailbox = runtime.mailbox(conversation.info.id)
+        put = mailbox.put
+
+        def late(letter: Any, busy: Any) -> None:
+            monkeypatch.setattr(runtime.store, "session", session)
+            put(letter, busy)
+
+        monkeypatch.setattr(mailbox, "put", late)
+        assert end(await heard(letters)).reply == "the disk is gone"
+
+
+async def test_undo_waits_for_no_turn_and_takes_none_that_runs(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    provider = ScriptedProvider("a", Say("b", hold=hold))
+    async with open_runtime(tmp_path, provider=provider) as runtime:
+        conversation = runtime.session(make_key())
+        await heard(conversation.send("one"))
+        second = asyncio.ensure_future(heard(conversation.send("two")))
+        await provider.asked(2)
+        with pytest.raises(Busy):
+            await conversation.undo()
+        hold.set()
+        assert end(await second).reply == "b"
+        assert await conversation.undo() == "two"
+
+
+class BrokenToolset(Toolset):
+    async def tools(self) -> tuple[Tool, ...]:
+        raise ValueError("a bug of the plugin")
+
+
+async def test_a_toolset_that_breaks_is_left_out_and_the_turn_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = ScriptedProvider(calls(("look", '{"at":"a"}')), "Seen.")
+    async with open_runtime(tmp_path, provider=provider, tools=[look]) as runtime:
+        create = runtime.host.create
+        offers = runtime.host.offers
+        broken = msgspec.structs.replace(next(iter(offers("tools").values())), name="broken")
+        monkeypatch.setattr(
+            runtime.host,
+            "offers",
+            lambda kind: {**offers(kind), **({"broken": broken} if kind == "tools" else {})},
+        )
+        monkeypatch.setattr(
+            runtime.host,
+            "create",
+            lambda kind, name: BrokenToolset() if name == "broken" else create(kind, name),
+        )
+        assert end(await heard(runtime.session(make_key()).send("Look"))).reply == "Seen."
 
 
 class Watching(Observer):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from hermes import Failed, Failure, Part, PlatformLimits, PluginError, Secret, Store
+from hermes.splitting import measure
 from hermes.testing import (
     Asker,
     FakeMemory,
@@ -23,7 +24,6 @@ from hermes.testing import (
     make_key,
     make_turn,
 )
-from hermes.testing.fakes import measure
 from hermes.testing.pytest_plugin import MakeContext
 from hermes.testing.store import MemoryDisk
 from hermes.turn import Question

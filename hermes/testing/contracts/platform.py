@@ -6,16 +6,22 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
+from random import Random
 
 import pytest
 
 from hermes.errors import Failed
 from hermes.platform import Part, Platform
 from hermes.session import SessionKey
+from hermes.splitting import measure
 from hermes.testing.fakes import MemoryInbox
+from hermes.testing.markdown import generate
 
 UNITS = {"characters": "ä", "utf16": "😀", "bytes": "ä"}
 """A character for each unit: two units of it are one character, where the unit is a finer one."""
+MARKDOWN = (
+    "# Title\n\n**bold** and `code`, [a link](https://example.org/?a=1&b=2)\n\n```py\nx = 1\n```"
+)
 SIZES = {"characters": 1, "utf16": 2, "bytes": 2}
 
 
@@ -76,6 +82,17 @@ class PlatformContract:
     def _sized(self, platform: Platform, length: int) -> str:
         unit = platform.limits.unit
         return UNITS[unit] * (length // SIZES[unit]) + "x" * (length % SIZES[unit])
+
+    async def test_what_it_formats_it_takes(self, opened: Platform) -> None:
+        random = Random(1)
+        words = "word " * opened.limits.length
+        for text in (MARKDOWN, words, *(generate(random) for _ in range(50))):
+            for piece in opened.format(text):
+                assert measure(piece.text, opened.limits.unit) <= opened.limits.length
+                await opened.send(Part(self.key(opened), piece.text, markup=piece.markup))
+        assert opened.format(MARKDOWN)
+        assert len(opened.format(words)) > 1
+        assert not opened.format("")
 
     async def test_an_edit_replaces_where_edits_are_offered(self, opened: Platform) -> None:
         first = await opened.send(Part(self.key(opened), "draft"))

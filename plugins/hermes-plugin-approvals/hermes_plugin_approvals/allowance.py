@@ -26,7 +26,7 @@ async def covers(allowance: Allowance, call: ToolCall, now: float) -> bool:
 
 async def _within(folders: tuple[str, ...], call: ToolCall) -> bool:
     paths = workspace.stated_paths(call)
-    if not paths:
+    if not paths or any(path.startswith(workspace.KEPT) for path in paths):
         return False
     real = await workspace.resolve(call, list(paths))
     roots = await workspace.resolve(call, list(folders))

@@ -34,15 +34,14 @@ FUNCTION = re.compile(r"\(\s*\)\s*\{([^}]{0,400})\}")
 OPERATORS = re.compile(r"&&|\|\||\|&|;;|[;|&\n(){}`]|\$\(|<\(|>\(")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 INTERPRETERS = re.compile(r"(python|perl|ruby|node|php)[\d.]*\Z")
-SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "eval"})
+SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "eval", "su"})
 # Programs that run another, each with those of its options that take a word of their own.
 WRAPPERS = {
     "sudo": "-u -g -h -p -C -D -R -T -U", "doas": "-u -C", "env": "-u -C -S", "nohup": "",
     "nice": "-n", "ionice": "-c -n -p", "timeout": "-k -s", "time": "", "stdbuf": "-i -o -e",
     "setsid": "", "command": "", "builtin": "", "exec": "-a", "xargs": "-I -n -P -d -L -s -a -E",
     "busybox": "", "toybox": "", "chroot": "", "unshare": "", "watch": "-n", "then": "", "do": "",
-    "else": "", "!": "", "if": "", "while": "", "until": "", "pkexec": "", "su": "-s -g",
-    "{": "",
+    "else": "", "!": "", "if": "", "while": "", "until": "", "pkexec": "", "{": "",
 }  # fmt: skip
 POWER = frozenset({"shutdown", "reboot", "halt", "poweroff"})
 POWER_UNITS = frozenset(
@@ -129,7 +128,8 @@ def _words_refusal(words: list[str], depth: int) -> str:
         return ""
     program, arguments = posixpath.basename(words[0]), words[1:]
     if program in SHELLS and depth:
-        return _first(command_refusal(each, depth - 1) for each in arguments if " " in each)
+        scripts = _scripts(program, arguments)
+        return _first(command_refusal(each, depth - 1) for each in scripts)
     if INTERPRETERS.match(program) and depth:
         code = (part for each in arguments for part in _without_quotes(each))
         return _first(_words_refusal(part, depth - 1) for part in code)
@@ -144,13 +144,23 @@ def _words_refusal(words: list[str], depth: int) -> str:
         return "it makes a file system over what is there"
     if program in ("dd", "shred", "tee", "cp", "blkdiscard", "sgdisk", "sfdisk"):
         return _first(_raw(each) for each in arguments)
-    if program == "kill" and "-1" in arguments[-1:] and len(arguments) > 1:
+    if program == "kill" and "-1" in arguments[1:]:
         return "it kills every process"
     if program in POWER or (program == "systemctl" and POWER_UNITS & set(arguments)):
         return "it switches the machine off or restarts it"
     if program in ("init", "telinit") and {"0", "6"} & set(arguments):
         return "it switches the machine off or restarts it"
     return ""
+
+
+def _scripts(program: str, arguments: list[str]) -> Iterator[str]:
+    """Give what a shell is told to run: the text after ``-c``, and whatever else could be one."""
+    if program == "eval":
+        yield " ".join(arguments)
+    told = any(re.match(r"-\w*c", each) for each in arguments)
+    for each in arguments:
+        if " " in each or (told and not each.startswith("-")):
+            yield each
 
 
 def _unwrapped(words: list[str]) -> list[str]:

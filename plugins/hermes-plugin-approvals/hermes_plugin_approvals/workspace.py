@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 from pathlib import PurePosixPath
 
-from hermes import Terminal, TerminalError, ToolCall
+from hermes import Terminal, TerminalError, ToolCall, looks_secret
 
-SECRET_FOLDERS = frozenset(
-    {".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".password-store", ".hermes"}
-)
-SECRET_FILES = (
-    ".env", ".env.*", "*.env", ".envrc", ".netrc", "_netrc", ".pgpass", ".my.cnf", ".npmrc",
-    ".pypirc", ".git-credentials", ".htpasswd", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*",
-    "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "credentials",
-    "credentials.*", "secret.*", "secrets.*", "*.secret", "*_secret", "auth.json", "token.json",
-    "*.tfstate", "terraform.tfvars", "wallet.dat",
-)  # fmt: skip
-HARMLESS = (".env.example", ".env.sample", ".env.template", ".env.dist", "*.pub")
-"""Look like secrets and are made to be shared."""
 KEPT = "output:"
 """Begins the address of an output that the kernel kept; then come conversation and call."""
 
@@ -97,16 +84,3 @@ async def resolve(call: ToolCall, paths: list[str]) -> list[str] | None:
 def inside(path: str, folder: str) -> bool:
     """Whether *path* is *folder* or beneath it; both are absolute and resolved."""
     return PurePosixPath(path).is_relative_to(folder)
-
-
-def looks_secret(path: str, root: str = "/") -> bool:
-    """Whether the name of *path*, or of a folder beneath *root* that it lies in, says secrets."""
-    parts = PurePosixPath(path).parts
-    if inside(path, root):  # a workspace may itself lie below such a folder
-        parts = PurePosixPath(path).relative_to(root).parts
-    if SECRET_FOLDERS & {part.lower() for part in parts}:
-        return True
-    name = parts[-1].lower() if parts else ""
-    if any(fnmatch.fnmatchcase(name, pattern) for pattern in HARMLESS):
-        return False
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in SECRET_FILES)

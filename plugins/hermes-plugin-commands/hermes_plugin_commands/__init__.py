@@ -28,6 +28,13 @@ def hermes_commands() -> list[Offer]:
                 ("stop", "turns:stop", "Stop what runs"),
                 ("status", "status:status", "Say which conversation this is"),
                 ("usage", "status:usage", "Say what this conversation has used"),
+                ("approve", "messenger:approve", "Allow what a question asks about"),
+                ("deny", "messenger:deny", "Answer a question with no"),
+                ("queue", "messenger:queue", "Send a message that waits for the turn"),
+                ("steer", "messenger:steer", "Add a message to the running turn"),
+                ("busy", "messenger:busy", "What a message does while a turn runs"),
+                ("sethome", "messenger:sethome", "Make this chat the platform's home"),
+                ("platforms", "messenger:platforms", "Say how each platform is"),
             )
         ),
         Offer(

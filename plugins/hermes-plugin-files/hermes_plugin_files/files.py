@@ -25,6 +25,7 @@ from hermes import (
     ToolResult,
     Toolset,
     clean,
+    looks_secret,
     tool,
 )
 from hermes_plugin_files import search, syntax, v4a
@@ -64,9 +65,9 @@ def patch_paths(arguments: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def own_path(arguments: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name the path of a call; a kept output is none of the person's files."""
+    """Name the path of a call: a file or folder, or the address of a kept output."""
     path = str(arguments.get("path", "."))
-    return () if path.startswith(PREFIX) or not path else (path,)
+    return (path,) if path else ()
 
 
 class Files(Toolset):
@@ -206,13 +207,15 @@ class Files(Toolset):
         look = search.files if target == "files" else search.content
         found = await look(terminal, query)
         hits = [hit for hit in found.hits if not self._protection.refused(hit.path, writing=False)]
-        chosen, more = _page(hits, offset, limit)
+        passed = {hit.path for hit in hits if target == "content" and _secret(hit.path, root)}
+        note = _passed_over(len(passed))
+        chosen, more = _page([hit for hit in hits if hit.path not in passed], offset, limit)
         if not chosen:
-            return ToolResult("Nothing found.")
+            return ToolResult(_joined("Nothing found.", note))
         text = "\n".join(_line(hit, terminal.state.directory) for hit in chosen)
         if more or found.cut:
             text += f"\n[more: offset={offset + limit}]"
-        return ToolResult(clean(text))
+        return ToolResult(_joined(text, note))
 
     async def _real(self, terminal: Terminal, path: str, *, writing: bool) -> str:
         """Give the path with links followed. Raise `Refused` for one that is out of bounds."""
@@ -290,6 +293,21 @@ def _page(hits: list[search.Hit], offset: int, limit: int) -> tuple[list[search.
         waiting = []
         seen += 1
     return (chosen + waiting if seen > offset else chosen), False
+
+
+def _secret(path: str, root: str) -> bool:
+    """Whether *path* looks secret and is not what the search, and so a question, named."""
+    return path != root and looks_secret(path, root)
+
+
+def _passed_over(files: int) -> str:
+    if not files:
+        return ""
+    one = files == 1
+    return (
+        f"[matches in {files} file{'' if one else 's'} that may hold secrets are not shown; to"
+        " search such a file, give it as path]"
+    )
 
 
 def _line(hit: search.Hit, directory: str) -> str:

@@ -273,7 +273,7 @@ def test_policy_is_told_what_a_call_touches(bench) -> None:
         return tool.paths(arguments)
 
     assert paths("read_file", path="a") == ("a",)
-    assert paths("read_file", path="output:x") == ()
+    assert paths("read_file", path="output:x") == ("output:x",)
     assert paths("search_files", pattern="x") == (".",)
     assert paths("patch", path="a", old_string="x") == ("a",)
     touched = ("a.py", "new/b.py", "c.py", "d.py", "moved/d.py")

@@ -36,7 +36,7 @@ def remove_old(folder: Path, seconds: float) -> None:
     if not folder.is_dir():
         return
     oldest = time.time() - seconds
-    for file in folder.glob("terminal-*"):
+    for file in (*folder.glob("terminal-*"), *folder.glob("*.terminal-*")):  # the shell's names
         try:
             if file.stat().st_mtime < oldest:
                 file.unlink()

@@ -57,7 +57,7 @@ async def test_the_time_server_tells_the_time(world: Any) -> None:
     assert tools["mcp__time__get_current_time"].effect is READ
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # it needs npm and its registry, which a machine for tests may lack
 @pytest.mark.timeout(150)
 async def test_the_everything_server_runs_under_npx_and_leaves_nothing(
     world: Any, npm_folder: Path

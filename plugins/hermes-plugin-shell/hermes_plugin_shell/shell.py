@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
-from pathlib import PurePath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from hermes import (
@@ -82,9 +83,14 @@ class Shell(Toolset):
             command, state=start, timeout=seconds, output=progress.feed, keep=ROOM
         )
         moved = await _keep_state(call, terminal, start, result, bool(workdir))
-        text = told(result.output, result.total, self._whole(result.file))
+        output = self._owned(call, result.file)
+        whole = f"read_file path={output} reads all of it" if output else ""
+        text = told(result.output, result.total, whole)
         foot = _foot(command, result, time.monotonic() - began, moved)
-        return ToolResult(f"{text.rstrip()}\n{foot}".lstrip("\n"), is_error=result.timed_out)
+        address = output if output.startswith("output:") else ""
+        return ToolResult(
+            f"{text.rstrip()}\n{foot}".lstrip("\n"), is_error=result.timed_out, output=address
+        )
 
     async def process(
         self,
@@ -128,14 +134,22 @@ class Shell(Toolset):
             return "timeout must be at least 1 second."
         return f"timeout is at most {most} seconds; use background=true for what takes longer."
 
-    def _whole(self, file: str) -> str:
-        """Say how to read the whole output."""
-        if not file:
-            return ""
-        path = PurePath(file)
-        outputs = self._context.paths.outputs
-        address = f"output:{path.name}" if path.parent == outputs else file
-        return f"read_file path={address} reads all of it"
+    def _owned(self, call: ToolCall, file: str) -> str:
+        """Give the path that reads the whole output: an address where the file is Hermes's.
+
+        The file gets a name that begins with the conversation's, as all kept outputs have: by it
+        the policy knows whose it is, and it goes when the conversation is forgotten.
+        """
+        path = Path(file)
+        if not file or path.parent != self._context.paths.outputs:
+            return file
+        id = re.sub(r"[^A-Za-z0-9_-]", "_", call.request.id)[:100]
+        mine = path.with_name(f"{call.request.session.id}-{id}.{path.name}")
+        try:
+            path.rename(mine)
+        except OSError:
+            mine = path
+        return f"output:{mine.name}"
 
 
 def terminal_lane(arguments: Mapping[str, Any]) -> Lane:

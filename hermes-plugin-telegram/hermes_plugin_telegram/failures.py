@@ -1,0 +1,56 @@
+"""What Telegram's refusals and the network's faults mean to Hermes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    RetryAfter,
+    TelegramError,
+    TimedOut,
+)
+
+from hermes import Failure, FailureKind
+
+TOO_LARGE = "entity too large"
+MENDS = {
+    "auth": "Telegram does not take the bot token: check TELEGRAM_BOT_TOKEN with @BotFather",
+    "webhook": "a webhook takes the bot's updates; it is being removed",
+    "conflict": "another program fetches this bot's updates: stop it, or give Hermes its own bot",
+}
+
+
+def classify(error: TelegramError, redact: Callable[[str], str] = str) -> Failure:
+    """Give the failure that *error* is."""
+    kind, message, wait = _meaning(error)
+    status = {"auth": 401, "refused": 403, "bad_request": 400, "rate_limit": 429}.get(kind)
+    return Failure(kind, redact(message), source="telegram", status=status, retry_after=wait)
+
+
+def _meaning(error: TelegramError) -> tuple[FailureKind, str, float | None]:
+    said = f"Telegram: {error.message}"
+    if isinstance(error, RetryAfter):
+        seconds = error.retry_after
+        wait = float(seconds if isinstance(seconds, int) else seconds.total_seconds())
+        return "rate_limit", f"Telegram asks to wait {wait:g} s", wait
+    if isinstance(error, InvalidToken):
+        return "auth", MENDS["auth"], None
+    if isinstance(error, Forbidden):
+        return "refused", said, None
+    if isinstance(error, Conflict):
+        return "transient", MENDS["webhook" if webhook_is_set(error) else "conflict"], None
+    if isinstance(error, TimedOut):
+        return "timeout", "Telegram did not answer in time", None
+    if isinstance(error, (BadRequest, ChatMigrated)) or TOO_LARGE in error.message.lower():
+        return "bad_request", said, None
+    return "transient", f"Telegram is out of reach: {error.message}", None
+
+
+def webhook_is_set(error: TelegramError) -> bool:
+    """Whether polling fails because somebody set a webhook."""
+    return isinstance(error, Conflict) and "webhook is active" in error.message

@@ -1,0 +1,89 @@
+"""The whole of it: a person on Telegram, the real gateway process, a model behind HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hermes.testing import Call, OpenAIServer, Say, TelegramServer
+
+
+@asynccontextmanager
+async def gateway(home: Path, telegram: TelegramServer, model: OpenAIServer) -> AsyncIterator[Any]:
+    """Run ``hermes gateway run`` over a home; killed at the end if it still runs."""
+    config = {
+        "model": "openai:test",
+        "openai": {"base_url": model.url},
+        "telegram": {"enabled": True, "base_url": telegram.url, "poll_seconds": 1},
+        "gateway": {"busy": "queue"},
+        "access": {"owners": {"telegram": "*"}},
+    }
+    (home / "config.yaml").write_text(yaml.safe_dump(config))
+    (home / ".env").write_text(f"TELEGRAM_BOT_TOKEN={telegram.token}\n")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hermes", "gateway", "run",
+        env={**os.environ, "HERMES_HOME": str(home)},
+        stdin=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.wait(), 30)
+
+
+async def shows(chat: Any, text: str, seconds: float = 30.0) -> list[str]:
+    """Wait until a message of *chat* holds *text*; give all it shows."""
+    async with asyncio.timeout(seconds):
+        while not any(text in shown for shown in chat.shown):
+            await asyncio.sleep(0.05)
+    shown: list[str] = chat.shown
+    return shown
+
+
+async def test_somebody_writes_and_is_answered_and_asked(home: Path) -> None:
+    run = Say("I will look.", calls=(Call("terminal", '{"command":"echo from the shell"}'),))
+    async with (
+        TelegramServer() as telegram,
+        OpenAIServer("Hello, **Anna**.", run, "Done.") as model,
+    ):
+        anna = telegram.private("Anna")
+        async with gateway(home, telegram, model):
+            anna.say("Hello")
+            await shows(anna, "Hello, Anna.")  # bold is an entity, not two stars
+            anna.say("Run something")
+            await shows(anna, "echo from the shell")
+            anna.say("/approve")
+            await shows(anna, "Done.")
+            anna.say("/status")
+            await shows(anna, "openai:test")
+    assert b"from the shell" in model.requests[-1].raw
+
+
+async def test_killed_in_a_turn_it_answers_after_the_restart_and_once(home: Path) -> None:
+    hold = asyncio.Event()
+    async with (
+        TelegramServer() as telegram,
+        OpenAIServer(Say("never", hold=hold), "Here I am again.", "And more.") as model,
+    ):
+        anna = telegram.private("Anna")
+        async with gateway(home, telegram, model) as process:
+            anna.say("Are you there?")
+            await model.asked(1, 30)
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        anna.say("Hello?")  # while it is down
+        async with gateway(home, telegram, model):
+            await shows(anna, "Here I am again.")
+            await shows(anna, "And more.")
+        hold.set()
+    assert [text for text in anna.shown if "again" in text] == ["Here I am again."]
