@@ -18,6 +18,15 @@ from pathlib import Path
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[=>()][0-9A-B]?|[\x00-\x06\x0e\x0f]")
 
 
+def _take_terminal() -> None:
+    """Make the terminal the child's own, whose signals are as a login shell's: what started the
+    tests may ignore SIGHUP (``nohup``), and that would be inherited.
+    """
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class PseudoTerminal:
     """A program at a terminal of its own, 100 columns by 40 lines; `close` it in the end.
 
@@ -35,7 +44,7 @@ class PseudoTerminal:
             cwd=cwd,
             env=env,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_take_terminal,
         )
         self._slave = slave
         self.raw = ""

@@ -157,7 +157,9 @@ async def test_a_door_that_is_broken_lets_nobody_in(tmp_path: Path, make_door: A
     door = make_door(allow={"telegram": "*"})
     (door.context.paths.data / "persons.json").write_text("[]")
     async with desk(tmp_path, door) as (at, provider):
-        assert "move it away to begin anew" in await at.ask("Hello", "1")
+        said = await at.ask("Hello", "1")
+        assert "could not be taken in" in said
+        assert "persons.json" not in said  # what broke is for the owner's log, not for a stranger
         assert provider.requests == []
 
 

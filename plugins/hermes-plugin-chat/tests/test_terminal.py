@@ -203,7 +203,9 @@ def test_a_killed_turn_goes_on_with_a_notice(terminal, model) -> None:
     term.expect(PROMPT)
     term.send("sleep\r")
     term.expect("⚙ run sleep 600")
-    for pid in sleeping():
+    while not (pids := sleeping()):  # the call was shown before its process was there
+        time.sleep(0.02)
+    for pid in pids:
         os.kill(int(pid), signal.SIGKILL)
     term = again(terminal, term)
     recap = term.expect("Going on with the turn that was interrupted.")
