@@ -114,8 +114,8 @@ def test_secrets_and_devices_are_not_even_read(tmp_path: Path, path: str) -> Non
         "/home/ann/.bashrc",
         "/etc/passwd",
         "/etc/cron.d/x",
-        "/work/.git/hooks/pre-commit",
-        "/work/.git/config",
+        "/place/.git/hooks/pre-commit",
+        "/place/.git/config",
         pytest.__file__,
     ],
 )
@@ -128,11 +128,11 @@ def test_what_runs_by_itself_is_read_and_not_written(tmp_path: Path, path: str) 
 @pytest.mark.parametrize(
     "path",
     [
-        "/work/.env",
-        "/work/config.yaml",
-        "/work/plugins/x",
+        "/place/.env",
+        "/place/config.yaml",
+        "/place/plugins/x",
         "/proc/cpuinfo",
-        "/work/ssh/x",
+        "/place/ssh/x",
         "/dev/null",
     ],
 )
