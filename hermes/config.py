@@ -242,7 +242,7 @@ class Config(ConfigView):
             problems = [Problem("error", str(error))]
         good = self._paths.home / "cache" / "config.good.yaml"
         if not wrong and state is not None:
-            if text.strip() and _read(good) != text:
+            if text.strip() and (not good.exists() or good.read_bytes() != text.encode()):
                 with contextlib.suppress(OSError):
                     replace(self._paths.cache / good.name, text, mode=0o600)
             return state

@@ -169,6 +169,7 @@ class Conversation:
         info = await self.load()
         birth = self._runtime.birth(info.id)
         await self._runtime.store.commit((*birth, Describe(info.id, title=title)))
+        self._runtime.born(info.id)
         await self.load()
 
     async def use_model(self, model: str) -> str:

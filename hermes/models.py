@@ -89,7 +89,8 @@ class ModelCalls(Models):
     ) -> ModelResponse:
         settings: Any = self._host.config.section("hermes")
         asked = model or settings.auxiliary.get(purpose, "")
-        asked = asked or (parent.input.model if parent else "") or settings.model
+        asked = asked or (parent.input.model if parent else "")
+        asked = asked or settings.model or "local"
         spec = ModelSpec(
             self.resolve(asked),
             prompt,

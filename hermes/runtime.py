@@ -398,8 +398,12 @@ class Runtime:
         return self._turns.newborn(id)
 
     def birth(self, id: SessionId) -> tuple[Change, ...]:
-        """Hand over what is to be committed with a conversation's first record."""
-        return self._turns.unborn.pop(id, ())
+        """Give what is to be committed with a conversation's first record, until it is `born`."""
+        return self._turns.unborn.get(id, ())
+
+    def born(self, id: SessionId) -> None:
+        """The journal has the conversation now."""
+        self._turns.unborn.pop(id, None)
 
     async def chosen_model(self, id: SessionId) -> str:
         """Give the model that a person chose for this conversation; empty where none was."""

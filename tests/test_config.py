@@ -468,3 +468,13 @@ def test_a_plain_variable_is_read_from_env_and_not_redacted(site: Any) -> None:
     assert host.config.variable("NOBODY") is None
     with pytest.raises(PluginError, match="Secret"):
         host.config.variable("TEAM_TOKEN")
+
+
+def test_a_copy_that_cannot_be_read_hurts_no_file_that_can(good: Any) -> None:
+    good.write("good:\n  timeout: 7\n")
+    (good.home / "cache").mkdir(exist_ok=True)
+    (good.home / "cache" / "config.good.yaml").write_bytes(b"\xff\xfe")
+    assert good.host().config.section("good").timeout == 7
+
+    good.write("good: [")
+    assert good.host().config.section("good").timeout == 7

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from hermes.conversation import Conversation
-from hermes.errors import Busy, Failed, Failure, StoreError
+from hermes.errors import Busy, Failed, Failure, HermesError, StoreError
 from hermes.events import (
     AgentEvicted,
     Answered,
@@ -805,3 +805,20 @@ async def test_nothing_of_a_conversation_at_rest_is_kept_but_its_transcript(tmp_
         async with asyncio.timeout(5):
             while mailbox() is not None:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_title_that_is_taken_costs_a_new_conversation_nothing(tmp_path: Path) -> None:
+    async with open_runtime(tmp_path, provider=ScriptedProvider("fine")) as runtime:
+        await runtime.session(make_key("a")).rename("taken")
+        conversation = runtime.session(make_key("b"), directory="/somewhere")
+        with pytest.raises(HermesError):
+            await conversation.rename("taken")
+        await heard(conversation.send("one"))
+        again = await runtime.session(make_key("b")).load()
+        assert (again.id, again.directory) == (conversation.info.id, "/somewhere")
+
+
+async def test_a_call_beside_a_turn_needs_no_configured_model(tmp_path: Path) -> None:
+    offers = {"providers": {"local": ScriptedProvider("a title")}}
+    async with open_runtime(tmp_path, offers=offers, settings={"model": ""}) as runtime:
+        assert (await runtime.models.ask("title", "Name it")).text == "a title"
