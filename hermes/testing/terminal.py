@@ -32,7 +32,7 @@ test -n "$1" && . "$1" >/dev/null 2>&1
 export -n PWD SHLVL
 _out=$2 _command=$3; set --
 _save() { _code=$?; test -n "$_out" && { printf %s "$PWD" >"$_out.directory"
-  (unset -f _save; export -p; declare -f) >"$_out"; }; _out=; exit $_code; }
+  (unset -f _save; export -p; declare -f) >"$_out"; } 2>/dev/null; _out=; exit $_code; }
 trap _save EXIT
 eval "$_command"
 _save
