@@ -147,6 +147,9 @@ async def test_children_are_killed_with_all_that_they_started(plugin_context: Ma
     )
     assert process.stdout is not None
     await process.stdout.readline()
+    async with asyncio.timeout(10):  # bash says "up" before its double fork has come about
+        while len(children.alive(token)) < 4:
+            await asyncio.sleep(0.01)
     assert len(children.alive(token)) == 4
 
     await children.kill(token, grace=0.1)
