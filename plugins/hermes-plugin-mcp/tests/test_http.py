@@ -167,7 +167,9 @@ async def test_nothing_burns_after_the_server_died(world: Any, http_server: Any)
     await asyncio.gather(*calls)
     await world.until(lambda: toolset.server.state == "down")
 
-    before, began = time.process_time(), time.monotonic()
-    await asyncio.sleep(1)
-
-    assert (time.process_time() - before) / (time.monotonic() - began) < 0.01
+    shares = []
+    for _ in range(3):  # what spins does so all the time; a collector's pass is not ours
+        before, began = time.process_time(), time.monotonic()
+        await asyncio.sleep(1)
+        shares.append((time.process_time() - before) / (time.monotonic() - began))
+    assert min(shares) < 0.01
