@@ -105,6 +105,9 @@ class Proxy:
         self.port = 0
         self.passed = 0
         """Connections so far."""
+        self.turns = 0
+        """How often something went there after something had come back: round trips."""
+        self._came = True
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -118,8 +121,8 @@ class Proxy:
             writer.transport.abort()
             return
         self._writers.add(back)
-        for one, other in ((reader, back), (there, writer)):
-            self._own(asyncio.create_task(self._pass(one, other)))
+        self._own(asyncio.create_task(self._pass(reader, back, out=True)))
+        self._own(asyncio.create_task(self._pass(there, writer, out=False)))
 
     async def cut(self) -> None:
         """Reset every connection that there is."""
@@ -135,12 +138,16 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, out: bool
+    ) -> None:
         loop = asyncio.get_running_loop()
         late: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         self._own(asyncio.create_task(self._write(late, writer)))
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
+                self.turns += out and self._came
+                self._came = not out
                 late.put_nowait((loop.time() + self.delay, data))
         late.put_nowait((loop.time() + self.delay, b""))
 

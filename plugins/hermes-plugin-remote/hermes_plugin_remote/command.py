@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hermes import PluginContext, Terminal, TerminalBackend, TerminalError, TerminalSpec
+import msgspec
+
+from hermes import PluginContext, Terminal, TerminalError, TerminalSpec
+from hermes_plugin_remote.backend import RemoteBackend
 from hermes_plugin_remote.channel import Channel
+from hermes_plugin_remote.handles import Handle
 from hermes_plugin_remote.pipes import PipeChannel
 from hermes_plugin_remote.terminal import RemoteTerminal
 
 
-class CommandBackend(TerminalBackend):
+class CommandBackend(RemoteBackend):
     """Runs commands through ``remote.command``."""
 
     def __init__(self, context: PluginContext) -> None:
-        self._context = context
+        super().__init__(context)
+        self.host = " ".join(context.settings.command)
         self.isolated = context.settings.isolated
 
     async def terminal(self, spec: TerminalSpec) -> Terminal:
-        if not self._context.settings.command:
+        if not self.host:
             raise TerminalError(
                 "command: no program to run through; set remote.command, as in"
                 " [kubectl, exec, -i, my-pod, --]"
             )
-        directory = self._context.settings.directory
-        return CommandTerminal(self._context, TerminalSpec(spec.scope, directory, spec.env))
+        directory = self.context.settings.directory
+        return CommandTerminal(self.context, msgspec.structs.replace(spec, directory=directory))
+
+    async def reach(self, handle: Handle) -> RemoteTerminal | None:
+        return CommandTerminal(self.context, TerminalSpec("reaper")) if self.host else None
 
 
 class CommandTerminal(RemoteTerminal):
@@ -37,6 +45,6 @@ class CommandTerminal(RemoteTerminal):
         self.place = context.settings.command[0].rpartition("/")[2]
 
     async def connect(self, words: Sequence[str], feed: Callable[[bytes], None]) -> Channel:
-        prefix = self._context.settings.command
-        env = self._context.children.allowlist()
+        prefix = self.context.settings.command
+        env = self.context.children.allowlist()
         return await PipeChannel.spawn([*prefix, *words], env, feed, self.place)

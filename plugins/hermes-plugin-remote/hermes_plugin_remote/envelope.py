@@ -11,7 +11,7 @@ between NULs and signed with the job's random name:
 - ``end CODE SNAPSHOT DIRECTORY``: how it ended. SNAPSHOT is 0 where the environment did not change,
   1 where it is kept under the job's name, 2 where it could not be written.
 
-What comes before ``begin`` (a login banner, an ``echo`` in ``.bashrc``) is no output of the command.
+What comes before ``begin`` (a login banner, an ``echo`` in ``.bashrc``) is no output.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ if [[ -n $4 ]]; then
 fi;
 cd -- "$5" 2>/dev/null || { __hermes_say gone directory; exit 125; };
 __hermes_keep=$6 __hermes_command=$7;
-if (( $8 )); then __hermes_command=$(head -c "$8"; printf x); __hermes_command=${__hermes_command%x}; fi;
+if (( $8 )); then
+  __hermes_command=$(head -c "$8"; printf x); __hermes_command=${__hermes_command%x};
+fi;
 [[ $9 == input ]] || exec </dev/null;
 __hermes_say begin;
 exec {__hermes_out}>&1;
@@ -56,15 +58,16 @@ shopt -s expand_aliases;
 __hermes_save() {
   { local code=$? new kept=0; set +aeux; } 2>/dev/null;
   if [[ $__hermes_keep == keep ]]; then
-    new=$(unset -f __hermes_save __hermes_say; unset PWD SHLVL {mark}; shopt -p; umask -p; export -p;
-      declare -f; declare -F; alias -p) 2>/dev/null;
+    new=$(unset -f __hermes_save __hermes_say; unset PWD SHLVL {mark};
+      shopt -p; umask -p; export -p; declare -f; declare -F; alias -p) 2>/dev/null;
     if [[ $new != "$__hermes_old" ]]; then
       kept=1;
       printf %s "$new" 2>/dev/null >"$__hermes_folder/$__hermes_job" || kept=2;
     fi;
-    __hermes_keep=;
-    printf '\0%s end %d %d %s\0' "$__hermes_job" "$code" "$kept" "$PWD" >&$__hermes_out;
   fi;
+  [[ -n $__hermes_out ]] &&
+    printf '\0%s end %d %d %s\0' "$__hermes_job" "$code" "$kept" "$PWD" >&$__hermes_out;
+  __hermes_keep= __hermes_out=;
   exit "$code";
 };
 trap __hermes_save EXIT;
@@ -76,8 +79,8 @@ eval "$__hermes_command"
     + "\n__hermes_save"
 )
 """One line, so that bash counts the lines of its errors from the command's first. Its words: job,
-identity, folder, snapshot, directory, ``keep`` or nothing, command, how many bytes of it come
-through the standard input instead, ``input`` or nothing."""
+identity, folder, snapshot, directory, ``keep`` (the environment) or nothing, command, how many
+bytes of it come through the standard input instead, ``input`` or nothing."""
 
 REAP = (
     r"""
@@ -115,6 +118,22 @@ __hermes_reap() {
 """Defines ``__hermes_reap PATTERN``: end what carries a mark, and the sessions and groups that such
 a process leads: SIGTERM, two seconds, SIGKILL."""
 
+_END = (
+    f"{IDENTITY} {REAP} "
+    + r"""
+[[ -z $1 || $1 == "$__hermes_here" ]] || exit 0;
+__hermes_folder=$3; __hermes_reap "$2";
+[[ -z $__hermes_folder ]] || rm -rf -- "$__hermes_folder"
+""".strip().replace("\n", " ")
+)
+
+_KEEP = r"""
+__hermes_folder=$1; shift;
+mkdir -p -m 700 -- "$__hermes_folder" && : >"$__hermes_folder/used" && : >"$__hermes_folder/output";
+setsid "$@" </dev/null >"$__hermes_folder/output" 2>&1 &
+tail -c +1 -s 0.2 --pid=$! -f "$__hermes_folder/output"
+""".strip().replace("\n", " ")
+
 _PREPARE = (
     r"""
 exec 2>&1 </dev/null;
@@ -127,7 +146,8 @@ mkdir -p -m 700 -- "$__hermes_all" && [[ -O $__hermes_all && ! -L $__hermes_all 
 __hermes_folder=$__hermes_all/$2;
 find "$__hermes_all" -mindepth 2 -maxdepth 2 -name used -mmin +1440 -printf '%h\0' 2>/dev/null |
   xargs -0r rm -rf -- 2>/dev/null;
-mkdir -p -m 700 -- "$__hermes_folder" && : >"$__hermes_folder/used" || { __hermes_say gone "$__hermes_folder"; exit 125; };
+mkdir -p -m 700 -- "$__hermes_folder" && : >"$__hermes_folder/used" ||
+  { __hermes_say gone "$__hermes_folder"; exit 125; };
 cd -- "${3:-$HOME}" 2>/dev/null || { __hermes_say gone directory; exit 125; };
 shift 3;
 for __hermes_pair; do export "$__hermes_pair"; done;
@@ -179,10 +199,20 @@ def run(
     return words, b"" if inline else data
 
 
-def reap(pattern: str, *, shell: str = "bash") -> list[str]:
-    """Make the words that end everything whose mark matches *pattern*."""
-    script = f"{REAP} __hermes_reap '{pattern}'"
-    return [shell, "--noprofile", "--norc", "-c", script, "bash"]
+def kept(folder: str, words: Sequence[str], *, terminal: str, shell: str = "bash") -> list[str]:
+    """Make the words that start *words* so that they outlive us, and show their output from a file
+    in *folder* until they end.
+    """
+    begin = ["env", f"{MARK}={terminal}:shown", shell, "--noprofile", "--norc", "-c", _KEEP, "bash"]
+    return [*begin, folder, *words]
+
+
+def end(identity: str, pattern: str, folder: str = "", *, shell: str = "bash") -> list[str]:
+    """Make the words that end everything whose mark matches *pattern*, and remove *folder*.
+
+    On a machine other than *identity* (where that is given) they do nothing.
+    """
+    return [shell, "--noprofile", "--norc", "-c", _END, "bash", identity, pattern, folder]
 
 
 def new_job() -> str:
@@ -240,7 +270,7 @@ class Marks:
 
 
 def _held(data: bytes, start: bytes) -> int:
-    """Where in *data* the beginning of a mark may lie at its very end. It has one NUL: its first."""
+    """Where in *data* a mark may begin that is not whole yet. Its first byte is its one NUL."""
     at = data.rfind(b"\0")
     return at if at >= 0 and start.startswith(data[at:]) else len(data)
 

@@ -21,11 +21,12 @@ from hermes import (
     TerminalSpec,
     TerminalState,
 )
-from hermes_plugin_remote import envelope
+from hermes_plugin_remote import envelope, refusals
 from hermes_plugin_remote.channel import Channel, LostError
 from hermes_plugin_remote.envelope import Marks
+from hermes_plugin_remote.handles import Handle
 from hermes_plugin_remote.process import RemoteProcess
-from hermes_plugin_remote.streams import Capture, Rolling
+from hermes_plugin_remote.streams import Capture
 
 KEPT = 64
 """Snapshots of one terminal that stay: more than calls of one answer can start from."""
@@ -43,17 +44,21 @@ class RemoteTerminal(Terminal):
     place = ""
     """What the other end is called in errors."""
     shell = "bash"
-    spool = SPOOL
 
     def __init__(self, context: PluginContext, spec: TerminalSpec) -> None:
-        self._context = context
-        self._spec = spec
+        self.context = context
+        self.spec = spec
         self._name = f"{re.sub('[^A-Za-z0-9_-]', '_', spec.scope)[:40]}-{uuid.uuid4().hex[:12]}"
         self._identity = ""
         self._folder = ""
+        self._token = ""
         self._kept: OrderedDict[str, None] = OrderedDict()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._channels: dict[str, Channel] = {}
+        self._processes: dict[str, RemoteProcess] = {}
+        self._orphans: set[str] = set()
+        """Jobs whose connection was lost: what is left of them ends before the next command."""
+        self._preparing = asyncio.Lock()
         self._files: set[str] = set()
         self._closed = False
         self.state = TerminalState(spec.directory)
@@ -67,14 +72,18 @@ class RemoteTerminal(Terminal):
         Raise `TerminalError` when nothing ran. Everything that it prints goes to *feed*.
         """
 
-    async def reap(self, pattern: str) -> None:
-        """End what carries a mark that matches *pattern*."""
-        channel = await self.connect(envelope.reap(pattern, shell=self.shell), lambda _: None)
-        try:
-            async with asyncio.timeout(15):
-                await channel.finish(lambda: True)
-        finally:
-            channel.close()
+    def where(self) -> str:
+        """Give the backend's own name of the machine, for the registry (`Handle.place`)."""
+        return ""
+
+    async def released(self) -> None:
+        """Give back what the backend holds for this terminal; nothing of it runs any more."""
+
+    def renewed(self, why: str) -> None:
+        """The machine is a new one, and that is known: begin anew on it, and tell *why*."""
+        self._identity = self._folder = ""
+        self.state = TerminalState(self.spec.directory)
+        self.tell(why)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -82,26 +91,57 @@ class RemoteTerminal(Terminal):
         await self._prepare()
 
     async def close(self) -> None:
-        """End everything that was started here, and remove the terminal's folder."""
+        """End everything that was started here but not to be kept, and remove the folder."""
         if self._closed:
             return
         self._closed = True
         if self._folder:
             with contextlib.suppress(TerminalError, TimeoutError):
-                await self.reap(f"{self._name}:.*")
-                await self._remove()
+                await self.end(Handle(f"{self._name}:.*", self._identity, self._folder))
+                self.context.children.forget(self._token)
         for channel in list(self._channels.values()):
             channel.lost(LostError(f"{self.place}: this terminal was closed"))
             channel.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.released()
+
+    async def end(self, handle: Handle) -> None:
+        """End what *handle* stands for. Raise `TerminalError` (or TimeoutError) where it cannot."""
+        words = envelope.end(handle.identity, handle.pattern, handle.folder, shell=self.shell)
+        channel = await self.connect(words, lambda _: None)
+        try:
+            async with asyncio.timeout(15):
+                await channel.finish(lambda: True)
+        finally:
+            channel.close()
+
+    def processes(self) -> tuple[Process, ...]:
+        return tuple(each for each in self._processes.values() if each.exit_code is None)
 
     async def _prepare(self) -> None:
         """Make the folder and the first snapshot, on the machine that this terminal is on now."""
-        job = envelope.new_job()
+        async with self._preparing:
+            if self._folder:
+                return
+            marks = await self._introduced()
+            if self._identity not in ("", marks.said["here"]):
+                raise refusals.elsewhere(self.place, self._identity, marks.said["here"])
+            self._identity, self._folder = marks.said["here"], marks.said["folder"]
+            self.state = TerminalState(refusals.ending(marks)[2], marks.job)
+        self._kept.clear()
+        self._touch(marks.job)
+        children = self.context.children
+        if self._token:
+            children.forget(self._token)
+        handle = Handle(f"{self._name}:.*", self._identity, self._folder, self.where())
+        what = f"terminal on {self.place}"
+        self._token = children.remote(self.backend, handle.text(), what=what, owner=self.spec.scope)
+
+    async def _introduced(self) -> Marks:
+        marks = Marks(envelope.new_job())
         words = envelope.prepare(
-            job, self._name, self._spec.directory, self._variables(), shell=self.shell
+            marks.job, self._name, self.spec.directory, self._variables(), shell=self.shell
         )
-        marks = Marks(job)
         channel = await self.connect(words, lambda data: void(marks.feed(data)))
         try:
             async with asyncio.timeout(60):
@@ -110,30 +150,16 @@ class RemoteTerminal(Terminal):
             raise TerminalError(f"{self.place}: bash did not start within a minute") from None
         finally:
             channel.close()
-        self._refused(marks)
+        self._judge(marks)
         if "end" not in marks.said:
-            raise TerminalError(f"{self.place}: bash did not start: {_last(marks.noise)}")
-        if self._identity not in ("", marks.said["here"]):
-            raise self._elsewhere(marks.said["here"])
-        self._identity, self._folder = marks.said["here"], marks.said["folder"]
-        self._kept.clear()
-        self._touch(job)
-        self.state = TerminalState(_ending(marks)[2], job)
+            raise refusals.silent(self.place, marks)
+        return marks
 
     def _variables(self) -> dict[str, str]:
         """The variables that go along: those that the person named, and those of the spec."""
-        passed = self._context.config.section("hermes").terminal.env_passthrough
-        allowed = self._context.children.allowlist(*passed)
-        return {**{n: allowed[n] for n in passed if n in allowed}, **dict(self._spec.env)}
-
-    async def _remove(self) -> None:
-        words = ["rm", "-rf", "--", self._folder]
-        channel = await self.connect(words, lambda _: None)
-        try:
-            async with asyncio.timeout(5):
-                await channel.finish(lambda: True)
-        finally:
-            channel.close()
+        passed = self.context.config.section("hermes").terminal.env_passthrough
+        allowed = self.context.children.allowlist(*passed)
+        return {**{n: allowed[n] for n in passed if n in allowed}, **dict(self.spec.env)}
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -148,8 +174,8 @@ class RemoteTerminal(Terminal):
         keep: int = 65_536,
     ) -> CommandResult:
         state = state or self.state
-        job = envelope.new_job()
-        marks, capture = Marks(job), Capture(keep, self._context.paths.outputs, self.spool)
+        marks = Marks(envelope.new_job())
+        capture = Capture(keep, self.context.paths.outputs, SPOOL)
 
         def feed(data: bytes) -> None:
             if data := marks.feed(data):
@@ -157,110 +183,130 @@ class RemoteTerminal(Terminal):
                 if output:
                     output(data)
 
-        begun: list[Channel] = []
         try:
             async with asyncio.timeout(timeout):
-                channel = await self._begin(
-                    job, command, state, stdin=bool(stdin), keep=True, feed=feed
-                )
-                begun.append(channel)
-                await self._through(channel, marks, stdin)
+                words, ahead = await self._words(marks.job, command, state, stdin=bool(stdin))
+                channel = await self._begin(marks.job, words, ahead, feed)
+                await self._through(channel, stdin)
                 code = await channel.finish(lambda: "end" in marks.said)
             capture.feed(marks.rest())
             return self._result(marks, capture, state, code)
         except TimeoutError:
-            await self._whole(self._kill(job, begun))
+            await self._whole(self._kill(marks.job))
             return CommandResult(
                 capture.output(), 124, state, capture.total, capture.file, timed_out=True
             )
         except asyncio.CancelledError:
-            await self._whole(self._kill(job, begun))
+            await self._whole(self._kill(marks.job))
             raise
         except LostError as error:
-            raise self._unknown(marks, error) from None
+            raise refusals.unknown(marks, error) from None
         finally:
-            for channel in begun:
-                channel.close()
-            self._channels.pop(job, None)
+            if (over := self._channels.pop(marks.job, None)) is not None:
+                over.close()
             capture.close()
             if capture.file:
                 self._files.add(capture.file)
 
-    async def start(self, command: str, *, state: TerminalState | None = None) -> Process:
-        job = envelope.new_job()
-        marks, kept, begun = Marks(job), Rolling(), asyncio.Event()
-
-        def feed(data: bytes) -> None:
-            kept.feed(marks.feed(data))
-            if marks.said:
-                begun.set()
-
-        channel = await self._begin(
-            job, command, state or self.state, stdin=True, keep=False, feed=feed
-        )
-        channel.exit.add_done_callback(lambda _: begun.set())
+    async def start(
+        self, command: str, *, state: TerminalState | None = None, keep: bool = False
+    ) -> Process:
+        marks = Marks(envelope.new_job())
+        owner = f"kept-{self._name}" if keep else self._name
         process = RemoteProcess(
-            f"p{uuid.uuid4().hex[:8]}",
-            command,
-            channel,
-            kept,
-            lambda: self._whole(self._kill(job, [channel])),
+            command, marks, lambda: self._whole(self._kill(marks.job, owner)), keep=keep
         )
-        process.done.add_done_callback(lambda _: self._channels.pop(job, None))
-        self._hold(process.done)
+        words, ahead = await self._words(
+            marks.job, command, state or self.state, stdin=not keep, owner=owner, lasting=False
+        )
+        token = ""
+        if keep:
+            folder = f"{self._folder.rpartition('/')[0]}/kept-{marks.job}"
+            handle = Handle(f"{owner}:{marks.job}", self._identity, folder, self.where())
+            words = envelope.kept(folder, words, terminal=self._name, shell=self.shell)
+            token = self.context.children.remote(
+                self.backend, handle.text(), what=command[:200], owner=self.spec.scope, keep=True
+            )
+        try:
+            channel = await self._begin(marks.job, words, ahead, process.feed)
+        except BaseException:
+            self.context.children.forget(token)
+            raise
+        self._hold(process.follow(channel))
+        self._processes[process.id] = process
+        process.done.add_done_callback(lambda _: self._over(process, marks.job, token))
         try:
             async with asyncio.timeout(30):
-                await begun.wait()
+                await process.began.wait()
         except TimeoutError:
             await process.kill()
             raise TerminalError(f"{self.place}: the command did not start in 30 s") from None
         if not marks.began:
             await process.wait(10)
-            self._refused(marks)
-            raise TerminalError(f"{self.place}: bash did not start: {_last(marks.noise)}")
+            self._judge(marks)
+            raise refusals.silent(self.place, marks)
         return process
 
     async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
-        """Read a file there; whole outputs that Hermes kept are read here."""
+        """Read a file there; whole outputs, which Hermes keeps itself, are read here."""
         if path in self._files:
             return await asyncio.to_thread(_read, path, offset, limit)
         return await super().read(path, offset, limit)
 
-    async def _begin(
+    async def _words(
         self,
         job: str,
         command: str,
         state: TerminalState,
         *,
         stdin: bool,
-        keep: bool,
-        feed: Callable[[bytes], None],
-    ) -> Channel:
+        owner: str = "",
+        lasting: bool = True,
+    ) -> tuple[list[str], bytes]:
         if self._closed:
             raise TerminalError(f"{self.place}: this terminal is closed")
         if "\0" in command:
             raise TerminalError("a command cannot contain a NUL byte")
         if not self._folder:
             await self._prepare()
-        words, ahead = envelope.run(
+        return envelope.run(
             job,
-            terminal=self._name,
+            terminal=owner or self._name,
             identity=self._identity,
             folder=self._folder,
             snapshot=state.snapshot or self.state.snapshot,
             directory=state.directory or self.state.directory,
             command=command,
-            keep=keep,
+            keep=lasting,
             stdin=stdin,
             shell=self.shell,
         )
-        channel = await self.connect(words, feed)
-        self._channels[job] = channel
+
+    async def _begin(
+        self, job: str, words: Sequence[str], ahead: bytes, feed: Callable[[bytes], None]
+    ) -> Channel:
+        if self._orphans:
+            jobs = "|".join(sorted(self._orphans))
+            await self.end(Handle(f"{self._name}:({jobs})", self._identity))
+            self._orphans.clear()
+        channel = self._channels[job] = await self.connect(words, feed)
+        channel.exit.add_done_callback(lambda ended: self._ended(job, ended))
         if ahead:
             await channel.write(ahead)
         return channel
 
-    async def _through(self, channel: Channel, marks: Marks, stdin: bytes) -> None:
+    def _ended(self, job: str, ended: asyncio.Future[int]) -> None:
+        if not self._closed and isinstance(ended.exception(), LostError):
+            self._orphans.add(job)
+
+    def _over(self, process: RemoteProcess, job: str, token: str) -> None:
+        """A background process has ended, or nobody follows it any more."""
+        self._channels.pop(job, None)
+        if process.exit_code is not None:
+            self._processes.pop(process.id, None)
+            self.context.children.forget(token)
+
+    async def _through(self, channel: Channel, stdin: bytes) -> None:
         """Feed *stdin*. A command need not read it, and may end meanwhile."""
         if stdin:
             writing = self._hold(asyncio.ensure_future(channel.write(stdin)))
@@ -275,66 +321,39 @@ class RemoteTerminal(Terminal):
     def _result(
         self, marks: Marks, capture: Capture, state: TerminalState, code: int
     ) -> CommandResult:
-        self._refused(marks)
+        self._judge(marks)
         if not marks.began:
-            raise TerminalError(f"{self.place}: bash did not start: {_last(marks.noise)}")
+            raise refusals.silent(self.place, marks)
         after = state
         if "end" in marks.said:
-            code, kept, directory = _ending(marks)
+            code, kept, directory = refusals.ending(marks)
             snapshot = marks.job if kept == 1 else state.snapshot or self.state.snapshot
             after = TerminalState(directory, snapshot)
             self._touch(snapshot)
         return CommandResult(capture.output(), code, after, capture.total, capture.file)
 
-    async def _kill(self, job: str, channels: list[Channel]) -> None:
-        """End what *job* started. Where that cannot be said, its end is not known."""
-        with contextlib.suppress(TerminalError, TimeoutError):
-            await self.reap(f"{self._name}:{job}")
-        for channel in channels:
+    def _judge(self, marks: Marks) -> None:
+        """Raise what the envelope refused. Nothing ran."""
+        if (refused := refusals.refusal(self.place, self._identity, marks)) is None:
+            return
+        if marks.said.get("gone") == "folder":
+            self._folder = ""
+            self.state = TerminalState(self.spec.directory)
+        raise refused
+
+    async def _kill(self, job: str, owner: str = "") -> None:
+        """End what *job* started. Where that cannot be said, it ends before the next command."""
+        channel = self._channels.get(job)
+        try:
+            await self.end(Handle(f"{owner or self._name}:{job}", self._identity))
+        except (TerminalError, TimeoutError):
+            self._orphans.add(job)
+        if channel is not None:
             with contextlib.suppress(TerminalError, TimeoutError):
                 async with asyncio.timeout(5):
                     await channel.finish(lambda: True)
             channel.lost(LostError(f"{self.place}: it was ended"))
             channel.close()
-
-    # -- what went wrong ----------------------------------------------------------------------
-
-    def _refused(self, marks: Marks) -> None:
-        """Raise what the envelope refused. Nothing ran."""
-        if "elsewhere" in marks.said:
-            raise self._elsewhere(marks.said["elsewhere"])
-        gone = marks.said.get("gone")
-        if gone is None:
-            return
-        if gone == "folder":
-            self._folder = ""
-            self.state = TerminalState(self._spec.directory)
-            raise TerminalError(
-                f"{self.place} was restarted or replaced: the environment and directory of earlier"
-                " commands are gone, and maybe files. Nothing was run; the next command starts anew"
-            )
-        if gone == "environment":
-            raise TerminalError(f"{self.place}: the environment to start from is gone")
-        if gone == "directory":
-            raise TerminalError(f"{self.place}: no such directory to start in. Nothing was run")
-        raise TerminalError(f"{self.place}: {gone}")
-
-    def _elsewhere(self, found: str) -> TerminalError:
-        before, now = self._identity.partition("/")[0], found.partition("/")[0]
-        said = f"was {before}, answers as {now}" if before != now else f"{now} is another machine"
-        return TerminalError(
-            f"{self.place} is not the machine that this terminal was opened on ({said})."
-            " Nothing was run. If that is meant, begin a new conversation"
-        )
-
-    def _unknown(self, marks: Marks, error: LostError) -> TerminalError:
-        if not marks.began:
-            said = "it may or may not have started"
-        else:
-            said = "the command had started; how it ended is not known"
-        return TerminalError(
-            f"{error}: {said}. It was not run again, and nowhere else; look before you repeat it"
-        )
 
     # -- the rest -----------------------------------------------------------------------------
 
@@ -342,10 +361,9 @@ class RemoteTerminal(Terminal):
         """Count *snapshot* as used just now and drop those unused for longest, many at a time."""
         self._kept[snapshot] = None
         self._kept.move_to_end(snapshot)
-        if len(self._kept) < 2 * KEPT:
-            return
-        old = [self._kept.popitem(last=False)[0] for _ in range(KEPT)]
-        self._hold(asyncio.ensure_future(self._drop(old)))
+        if len(self._kept) >= 2 * KEPT:
+            old = [self._kept.popitem(last=False)[0] for _ in range(KEPT)]
+            self._hold(asyncio.ensure_future(self._drop(old)))
 
     async def _drop(self, old: list[str]) -> None:
         words = ["rm", "-f", "--", *(f"{self._folder}/{name}" for name in old)]
@@ -377,16 +395,6 @@ class RemoteTerminal(Terminal):
 
 def void(_: object) -> None:
     """Drop it."""
-
-
-def _ending(marks: Marks) -> tuple[int, int, str]:
-    code, kept, directory = marks.said["end"].split(" ", 2)
-    return int(code), int(kept), directory
-
-
-def _last(noise: bytes) -> str:
-    lines = noise.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it said nothing"
 
 
 def _read(path: str, offset: int, limit: int | None) -> bytes:

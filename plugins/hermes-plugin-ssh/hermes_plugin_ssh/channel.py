@@ -15,17 +15,23 @@ from hermes_plugin_remote.channel import Channel, LostError
 class SSHChannel(Channel, asyncssh.SSHClientSession[bytes]):
     """A session channel: both streams, the exit code, and the loss of the connection."""
 
-    def __init__(self, feed: Callable[[bytes], None], place: str) -> None:
+    def __init__(self, feed: Callable[[bytes], None], place: str, over: Callable[[], None]) -> None:
+        """*over* is called once, when a channel that was opened is closed."""
         super().__init__(feed)
         self._place = place
+        self._over = over
         self._writable = asyncio.Event()
         self._writable.set()
+        self._started = False
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
 
     # -- what asyncssh tells ------------------------------------------------------------------
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
+
+    def session_started(self) -> None:
+        self._started = True
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         self.fed(data)
@@ -43,6 +49,9 @@ class SSHChannel(Channel, asyncssh.SSHClientSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self._writable.set()
         self.lost(LostError(f"{self._place}: the connection was lost"))
+        if self._started:
+            self._started = False
+            self._over()
 
     def pause_writing(self) -> None:
         self._writable.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +30,24 @@ class Connection:
         self._settings = context.settings
         self.host = self._settings.host or self._variable("TERMINAL_SSH_HOST")
         self.user = self._settings.user or self._variable("TERMINAL_SSH_USER")
-        self.port = self._settings.port or int(self._variable("TERMINAL_SSH_PORT") or 0)
-        self._open: list[asyncssh.SSHClientConnection] = []
+        self.port = self._settings.port or _number(self._variable("TERMINAL_SSH_PORT"))
+        self._open: dict[asyncssh.SSHClientConnection, int] = {}
+        """Connections, and how many use each."""
         self._through: list[asyncssh.SSHClientConnection] = []
         self._connecting = asyncio.Lock()
         self.made = 0
         """How many connections there have been."""
+
+    @property
+    def name(self) -> str:
+        """The machine as settings name it: ``user@host:port``."""
+        port = f":{self.port}" if self.port else ""
+        return f"{self.user}@{self.host}{port}" if self.user else f"{self.host}{port}"
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return any(not connection.is_closed() for connection in self._open)
 
     @property
     def place(self) -> str:
@@ -46,42 +59,69 @@ class Connection:
         if not self.host:
             raise TerminalError("ssh: no host; set ssh.host (or TERMINAL_SSH_HOST)")
         refused: list[asyncssh.SSHClientConnection] = []
-        while True:
+        for _ in range(MOST + 1):
             connection = await self._usable(refused)
-            session = SSHChannel(feed, self.place)
+            session = SSHChannel(feed, self.place, partial(self._unused, connection))
             try:
-                await connection.create_session(lambda s=session: s, command, encoding=None)
+                await connection.create_session(partial(_given, session), command, encoding=None)
             except asyncssh.ChannelOpenError as error:
-                if connection.is_closed() or "closed" in error.reason.lower():
-                    self._drop(connection)
-                    if session.opened:
-                        raise TerminalError(
-                            f"{self.place}: the connection was lost as the command was sent: it may"
-                            " or may not have started. Look before you repeat it"
-                        ) from None
-                    continue
-                refused.append(connection)
-                if len(refused) >= MOST:
-                    raise TerminalError(
-                        f"{self.place}: it allows no more sessions ({error.reason}); end some"
-                    ) from None
-            except (OSError, asyncssh.Error) as error:
-                self._drop(connection)
-                raise TerminalError(f"{self.place}: {error}") from None
+                self._unused(connection)
+                if not connection.is_closed():
+                    refused.append(connection)
+                    if len(refused) < MOST:
+                        continue
+                    said = f"it allows no more sessions ({error.reason}); end some"
+                    raise TerminalError(f"{self.place}: {said}. Nothing was run") from None
+                if session.opened:
+                    raise self._lost() from None
+            except (OSError, asyncssh.Error):
+                self._unused(connection)
+                if session.opened:
+                    raise self._lost() from None
+            except BaseException:
+                self._unused(connection)
+                raise
             else:
                 return session
+            self._drop(connection)  # it was dead before anything was sent: connect anew
+        raise TerminalError(f"{self.place}: every connection is closed at once. Nothing was run")
+
+    async def rest(self) -> None:
+        """Close what nobody uses."""
+        async with self._connecting:
+            for connection in [each for each, users in self._open.items() if not users]:
+                self._open.pop(connection)
+                connection.close()
+            if not self._open:
+                await self._leave()
 
     async def close(self) -> None:
         """Close all of them."""
-        every = [*self._open, *self._through]
-        self._open.clear()
-        self._through.clear()
-        for connection in every:
-            connection.close()
-        for connection in every:
+        async with self._connecting:
+            every = list(self._open)
+            self._open.clear()
+            for connection in every:
+                connection.close()
+            for connection in every:
+                with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
+                    async with asyncio.timeout(2):
+                        await connection.wait_closed()
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Close the hops, the nearest last."""
+        while self._through:
+            hop = self._through.pop()
+            hop.close()
             with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
                 async with asyncio.timeout(2):
-                    await connection.wait_closed()
+                    await hop.wait_closed()
+
+    def _lost(self) -> TerminalError:
+        return TerminalError(
+            f"{self.place}: the connection was lost as the command was sent: it may or may not have"
+            " started. It was not sent again, and nowhere else; look before you repeat it"
+        )
 
     async def _usable(
         self, refused: list[asyncssh.SSHClientConnection]
@@ -91,15 +131,19 @@ class Connection:
                 if connection.is_closed():
                     self._drop(connection)
                 elif connection not in refused:
+                    self._open[connection] += 1
                     return connection
             made = await self._connect()
-            self._open.append(made)
+            self._open[made] = 1
             self.made += 1
             return made
 
-    def _drop(self, connection: asyncssh.SSHClientConnection) -> None:
+    def _unused(self, connection: asyncssh.SSHClientConnection) -> None:
         if connection in self._open:
-            self._open.remove(connection)
+            self._open[connection] -= 1
+
+    def _drop(self, connection: asyncssh.SSHClientConnection) -> None:
+        self._open.pop(connection, None)
         connection.abort()
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
@@ -138,8 +182,8 @@ class Connection:
             raise TerminalError(f"ssh {host}: {keys.refused(host)}. Nothing was run") from None
         except asyncssh.PermissionDenied as error:
             raise TerminalError(
-                f"ssh {host}: it does not let us in ({error.reason.rstrip('.')}); check ssh.user and"
-                " ssh.key. Nothing was run"
+                f"ssh {host}: it does not let us in ({error.reason.rstrip('.')});"
+                " check ssh.user and ssh.key. Nothing was run"
             ) from None
         except (asyncssh.Error, OSError, ValueError) as error:
             said = str(error) or type(error).__name__
@@ -161,6 +205,16 @@ class Connection:
 
     def _variable(self, name: str) -> str:
         return self._context.config.variable(name) or ""
+
+
+def _given(session: SSHChannel) -> SSHChannel:
+    return session
+
+
+def _number(text: str) -> int:
+    if text and not text.isdigit():
+        raise TerminalError(f"TERMINAL_SSH_PORT is no number: {text!r}")
+    return int(text or 0)
 
 
 def parsed(hop: str) -> tuple[str, str, int]:

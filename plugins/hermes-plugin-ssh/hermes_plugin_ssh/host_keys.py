@@ -52,8 +52,8 @@ class HostKeys:
                 " machine. If the change is meant, remove the old line there"
             )
         return (
-            f"its host key ({key}) is not in {self._file}: connect once with ssh and compare, or set"
-            " ssh.accept_new"
+            f"its host key ({key}) is not in {self._file}: connect once with ssh and compare,"
+            " or set ssh.accept_new"
         )
 
 

@@ -27,19 +27,29 @@ async def make_backend(plugin_context, server: SSHServer) -> AsyncIterator[Calla
     opened: list[SSHBackend] = []
 
     async def make(
-        *, of: SSHServer = server, passed: tuple[str, ...] = (), **settings: Any
+        *,
+        passed: tuple[str, ...] = (),
+        variables: dict[str, str] | None = None,
+        secrets: dict[str, str] | None = None,
+        **settings: Any,
     ) -> SSHBackend:
         kernel = SimpleNamespace(terminal=SimpleNamespace(env_passthrough=passed))
         given = {
             "host": "127.0.0.1",
-            "port": of.port,
-            "user": of.user,
-            "key": str(of.key),
-            "known_hosts": str(of.known_hosts),
+            "port": server.port,
+            "user": server.user,
+            "key": str(server.key),
+            "known_hosts": str(server.known_hosts),
             "config": "",
             **settings,
         }
-        context = plugin_context("ssh", settings=SSHSettings(**given), sections={"hermes": kernel})
+        context = plugin_context(
+            "ssh",
+            settings=SSHSettings(**given),
+            sections={"hermes": kernel},
+            variables=variables,
+            secrets=secrets,
+        )
         backend = SSHBackend(context)
         await backend.open()
         opened.append(backend)

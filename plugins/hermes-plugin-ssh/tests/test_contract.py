@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from hermes import Terminal
@@ -16,3 +18,7 @@ class TestSSHTerminal(TerminalContract):
     @pytest.fixture
     async def terminal(self, make_terminal) -> Terminal:
         return await make_terminal()
+
+    @pytest.fixture
+    def reopen(self, make_terminal) -> Callable[[], Awaitable[Terminal]]:
+        return make_terminal
