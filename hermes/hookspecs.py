@@ -91,7 +91,8 @@ def hermes_prompts() -> list[Offer]:
 
 @hookspec
 def hermes_commands() -> list[Offer]:
-    """Offer commands: a target is a `Command` or `Group`; the offer's name is what people type.
+    """Offer commands: a target is a `Command` or `Group`, or a `CommandFamily` class where the
+    offer says ``family=True``; people type the offer's name, of a family its members'.
 
     Imported when somebody gives the command or asks for its help; menus show the offer alone.
     """

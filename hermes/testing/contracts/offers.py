@@ -16,7 +16,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from hermes import hookspecs
-from hermes.commands import Command, Group
+from hermes.commands import Command, CommandFamily, Group
 from hermes.memory import Memory
 from hermes.middleware import Middleware
 from hermes.offers import Offer
@@ -157,8 +157,8 @@ def made_problems(kind: str, offer: Offer, made: Any) -> list[str]:
 
 
 def _is_family(kind: str, made: Any) -> bool:
-    """Only families of tools have a contract so far."""
-    return kind != "tools" or isinstance(made, ToolsetFamily)
+    families: dict[str, type] = {"tools": ToolsetFamily, "commands": CommandFamily}
+    return isinstance(made, families.get(kind, ()))
 
 
 def _fits(kind: str, made: Any) -> bool:

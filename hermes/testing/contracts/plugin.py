@@ -127,7 +127,7 @@ class PluginContract:
 def make(offer: Offer, kind: str, context: Any) -> Any:
     """Create what *offer* names as the host does."""
     target = resolve(offer.target)
-    if kind in ("settings", "commands") or not callable(target):
+    if kind == "settings" or (kind == "commands" and not offer.family) or not callable(target):
         return target
     if inspect.isclass(target) or kind in KINDS:
         return target(context)
