@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from hermes.children import MARK
 from hermes.plugins import Host
+from hermes.trees import MARK
 
 _PR_SET_DUMPABLE = 4
 
