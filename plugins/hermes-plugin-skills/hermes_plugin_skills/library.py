@@ -133,7 +133,7 @@ class Library:
 
     def usable(self, surface: str = "") -> list[Listed]:
         """List the skills that may be used on *surface*."""
-        off = self.settings.platform_disabled.get(surface, ())
+        off = self.settings.platform_disabled.get(surface, [])
         return [each for each in self.all() if each.state in USABLE and each.skill.name not in off]
 
     def find(self, name: str, surface: str = "") -> Skill:
@@ -148,7 +148,7 @@ class Library:
             raise SkillError(f"there is no skill {name!r}{near}; skills_list lists them")
         if found.state not in USABLE:
             raise SkillError(f"skill {found.skill.name} is not used: {WHY[found.state]}")
-        if found.skill.name in self.settings.platform_disabled.get(surface, ()):
+        if found.skill.name in self.settings.platform_disabled.get(surface, []):
             raise SkillError(f"skill {found.skill.name} is not used on {surface}")
         return found.skill
 

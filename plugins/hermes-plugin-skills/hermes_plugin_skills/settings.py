@@ -14,7 +14,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Further folders of skills, which are only read."""
     disabled: tuple[str, ...] = ()
     """Skills that are not used."""
-    platform_disabled: dict[str, tuple[str, ...]] = {}
+    platform_disabled: dict[str, list[str]] = {}
     """Surface (``cli``, ``telegram``) to skills that are not used there."""
     template_vars: bool = True
     """Whether ``${HERMES_SKILL_DIR}`` and ``${HERMES_SESSION_ID}`` in a skill are filled in."""

@@ -82,10 +82,10 @@ async def test_what_does_not_suit_is_left_out(put: Any, index: Any) -> None:
     put("away", platforms=f"[{AWAY}]")
     put("off")
     put("quiet")
-    said = await index(disabled=("off",), platform_disabled={"telegram": ("quiet",)})
+    said = await index(disabled=("off",), platform_disabled={"telegram": ["quiet"]})
     assert "here" in said and "quiet" in said
     assert "away" not in said and "off:" not in said
-    said = await index(session(surface="telegram"), platform_disabled={"telegram": ("quiet",)})
+    said = await index(session(surface="telegram"), platform_disabled={"telegram": ["quiet"]})
     assert "quiet" not in said
 
 
