@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec  # noqa: F401  (it is there in every process that lists plugins)
 
-import hermes.offers  # noqa: F401  (so is this)
+from hermes import Offer  # noqa: F401  (so is this)
 
 
 def main(request: dict[str, Any]) -> None:
