@@ -58,11 +58,9 @@ class Slash:
             self._names = sorted(
                 name
                 for name, offered in self._host.offers("commands").items()
-<<<<<<< HEAD
-                if "chat" in offered.surfaces and not (offered.hidden or offered.family)
-=======
-                if "chat" in offered.surfaces and not offered.hidden and " " not in name
->>>>>>> main
+                if "chat" in offered.surfaces
+                and not (offered.hidden or offered.family)
+                and " " not in name
             )
         return self._names
 

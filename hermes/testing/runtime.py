@@ -72,13 +72,9 @@ class GivenHost:
         self.logged = CapturedLog()
         self.logs = SimpleNamespace(bind=lambda **fields: self.logged)
         self._attached: dict[str, Any] = {}
-<<<<<<< HEAD
-        self._contexts: dict[str, PluginContext] = {}
+        self._contexts = {"test": context} if context else {}
         self.families: frozenset[str] | set[str] = frozenset()
         """Names of offers that are families."""
-=======
-        self._contexts = {"test": context} if context else {}
->>>>>>> main
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {

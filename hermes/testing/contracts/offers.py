@@ -16,12 +16,8 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from hermes import hookspecs
-<<<<<<< HEAD
-from hermes.commands import Command, CommandFamily, Group
-=======
 from hermes.cli import OWN
-from hermes.commands import Command, Group
->>>>>>> main
+from hermes.commands import Command, CommandFamily, Group
 from hermes.memory import Memory
 from hermes.middleware import Middleware
 from hermes.offers import Offer
@@ -155,7 +151,7 @@ def target_problems(kind: str, offer: Offer, module: ModuleType) -> list[str]:
 def make(offer: Offer, kind: str, context: Any) -> Any:
     """Create what *offer* names as the host does."""
     target = resolve(offer.target)
-    if kind in ("settings", "commands") or not callable(target):
+    if kind == "settings" or (kind == "commands" and not offer.family) or not callable(target):
         return target
     if inspect.isclass(target) or kind in KINDS:
         return target(context)

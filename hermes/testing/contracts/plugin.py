@@ -120,16 +120,3 @@ class PluginContract:
             for problem in command_problems(resolve(offer.target))
         ]
         assert not problems, "\n".join(problems)
-<<<<<<< HEAD
-
-
-def make(offer: Offer, kind: str, context: Any) -> Any:
-    """Create what *offer* names as the host does."""
-    target = resolve(offer.target)
-    if kind == "settings" or (kind == "commands" and not offer.family) or not callable(target):
-        return target
-    if inspect.isclass(target) or kind in KINDS:
-        return target(context)
-    return target
-=======
->>>>>>> main
