@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hermes.context import Children
-from hermes.files import replace
+from hermes.files import replace_file
 from hermes.paths import private
 from hermes.secrets import SecretStore
 
@@ -101,7 +101,7 @@ class ProcessChildren(Children):
         file = private(self._run) / f"children-{self._owner}.json"
         if self._tokens:
             record = {"owner": self._owner, **_identity(os.getpid()), "tokens": self._tokens}
-            replace(file, json.dumps(record), mode=0o600)
+            replace_file(file, json.dumps(record), mode=0o600)
         else:
             file.unlink(missing_ok=True)
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from hermes.context import Secrets
 from hermes.errors import HermesError, PluginError
-from hermes.files import locked, replace
+from hermes.files import locked_file, replace_file
 from hermes.settings import Secret
 
 SHORTEST = 6
@@ -123,7 +123,7 @@ class SecretStore(Secrets):
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise HermesError(f"not the name of a variable: {name}")
         self.conceal(value)
-        with locked(self.env_file):
+        with locked_file(self.env_file):
             text = self.env_file.read_text("utf-8") if self.env_file.exists() else ""
             line = f"{name}={_quoted(value)}"
             here = [match for match in _LINE.finditer(text) if match["name"] == name]
@@ -131,7 +131,7 @@ class SecretStore(Secrets):
                 text = text[: here[-1].start()] + line + text[here[-1].end() :]
             else:
                 text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
-            replace(self.env_file, text, mode=0o600)
+            replace_file(self.env_file, text, mode=0o600)
 
     def conceal(self, value: str) -> None:
         """Redact this value from now on, in the forms that it commonly takes."""

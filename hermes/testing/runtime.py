@@ -74,7 +74,14 @@ class GivenHost:
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
-            name: Offered(name, "test:it", "Given by a test", plugin="test", kind=kind)
+            name: Offered(
+                name,
+                "test:it",
+                "Given by a test",
+                plugin="test",
+                kind=kind,
+                always=kind == "memory",
+            )
             for name in self._offers.get(kind, {})
         }
 
