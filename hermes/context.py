@@ -83,8 +83,22 @@ class Children(ABC):
     """
 
     @abstractmethod
-    def mark(self, env: dict[str, str], *, what: str) -> str:
-        """Add the mark of a new child to *env* and give its token. *what* is shown in lists."""
+    def mark(self, env: dict[str, str], *, what: str, owner: str = "", keep: bool = False) -> str:
+        """Add the mark of a new child to *env* and give its token.
+
+        *what* and *owner* (a terminal's scope) are shown in lists. One to *keep* is not ended with
+        this Hermes, nor reaped by the next.
+        """
+
+    @abstractmethod
+    def remote(
+        self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False
+    ) -> str:
+        """Record what runs where no mark is seen (a container, another host); give its token.
+
+        Should this Hermes die, the next start hands *handle* to `TerminalBackend.reap` of
+        *backend*. `forget` it when it has ended.
+        """
 
     @abstractmethod
     async def kill(self, token: str, *, grace: float = 2.0) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from hermes.chain import Broken, Link, compose
 from hermes.context import Log
 from hermes.errors import Conflict, Failed, Failure, one_line
+from hermes.inbox import draft_token
 from hermes.killpoint import reach
 from hermes.middleware import Next
 from hermes.platform import Outgoing, Part, Piece, Platform, Receipt
@@ -30,6 +31,9 @@ UNREADABLE = "⚠️ The answer could not be prepared for this chat; it is kept 
 REPEATED = "(may be a repeat) "
 LONGEST = 300.0
 """Seconds at most between attempts to send."""
+
+RECALL = 10.0
+"""A lost draft is looked for until the pause between two attempts is as many seconds."""
 
 Ambiguous: TypeAlias = Literal["resend", "drop"]
 
@@ -47,6 +51,8 @@ class Parcel(msgspec.Struct, frozen=True):
     """Ids of the parts that the platform took."""
     attempting: bool = False
     """The next part may or may not have been sent."""
+    drafted: bool = False
+    """An earlier process may have sent a draft whose id nobody knows."""
 
 
 def enqueue(parcel: Parcel) -> Change:
@@ -80,7 +86,8 @@ class Delivery:
     async def recover(self) -> None:
         """Take up what an earlier process left."""
         for item in await self._store.pending(QUEUE):
-            self.post(msgspec.json.decode(item.item, type=Parcel))
+            parcel = msgspec.json.decode(item.item, type=Parcel)
+            self.post(msgspec.structs.replace(parcel, drafted=not parcel.draft))
 
     def post(self, parcel: Parcel) -> None:
         """Send a reply that is in the outbox. Returns at once."""
@@ -147,6 +154,8 @@ class Delivery:
     async def _deliver(self, parcel: Parcel) -> None:
         if parcel.parts is None:
             parcel = msgspec.structs.replace(parcel, parts=await self.parts(parcel.outgoing))
+        if parcel.drafted and not parcel.sent and not parcel.attempting:
+            parcel = await self._with_lost_draft(parcel)
         end = "delivered"
         if parcel.attempting:
             parcel, end = self._after_crash(parcel)
@@ -171,6 +180,27 @@ class Delivery:
             )
         await self._settle(parcel, end)
         reach("delivery.settled")
+
+    async def _with_lost_draft(self, parcel: Parcel) -> Parcel:
+        """Find the draft that an earlier process may have sent, for the reply to replace it."""
+        platform = self._platforms(parcel.outgoing.key.platform)
+        if platform is None or not platform.limits.edits:
+            return parcel
+        part = Part(parcel.outgoing.key, reply_to=parcel.outgoing.reply_to)
+        part = msgspec.structs.replace(part, token=draft_token(parcel.key))
+        wait = 0.2
+        while wait < RECALL:
+            try:
+                return msgspec.structs.replace(parcel, draft=await platform.recall(part))
+            except Failed as failed:  # it may only just be opening
+                if not failed.failure.retryable:
+                    break
+                await asyncio.sleep(failed.failure.retry_after or wait)
+            except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+                self._log.warning("draft not looked for", error=one_line(error))
+                break
+            wait *= 2
+        return parcel
 
     def _after_crash(self, parcel: Parcel) -> tuple[Parcel, str]:
         """Decide about the part that an earlier process may have sent."""

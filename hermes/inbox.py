@@ -33,6 +33,11 @@ def entry_key(inbound: Inbound) -> str:
     return f"{inbound.key.platform}:{inbound.key.account}:{inbound.key.chat}:{inbound.id}"
 
 
+def draft_token(key: str) -> str:
+    """Name the draft of the answer to an inbound message, as `Part.token` names what is sent."""
+    return f"{key}:draft"
+
+
 def taken(inbound: Inbound, session: str, draft: str = "") -> Change:
     """Say which conversation took it: committed with its user record."""
     entry = Entry(inbound, session, draft)

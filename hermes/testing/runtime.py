@@ -19,7 +19,7 @@ import msgspec
 
 from hermes.context import PluginContext
 from hermes.errors import NotFound
-from hermes.kernel_settings import GatewaySettings
+from hermes.kernel_settings import GatewaySettings, TerminalSettings
 from hermes.middleware import Middleware, Next, Stage
 from hermes.plugins import Offered
 from hermes.provider import Provider
@@ -53,7 +53,6 @@ class GivenHost:
         self.paths = SimpleNamespace(
             home=home, run=home / "run", outputs=home / "outputs", cache=home / "cache"
         )
-        terminal = {"backend": "fake", "scope": "conversation"}
         kernel: dict[str, Any] = {
             "model": "scripted:model",
             "store": "memory",
@@ -64,7 +63,9 @@ class GivenHost:
             **(settings or {}),
         }
         kernel["gateway"] = msgspec.convert(kernel.get("gateway", {}), GatewaySettings)
-        kernel["terminal"] = SimpleNamespace(**{**terminal, **kernel.get("terminal", {})})
+        kernel["terminal"] = msgspec.convert(
+            {"backend": "fake", **kernel.get("terminal", {})}, TerminalSettings
+        )
         self.config = GivenConfig("hermes", {"hermes": SimpleNamespace(**kernel)})
         self.secrets = GivenSecrets()
         self.logged = CapturedLog()
