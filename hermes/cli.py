@@ -45,7 +45,9 @@ def main(argv: "list[str] | None" = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush
         return 141
     except Exception as error:  # noqa: BLE001  the last boundary
-        return _said(error)
+        from hermes.errors import tell  # noqa: PLC0415
+
+        return tell(error)
 
 
 def run(arguments: "list[str]") -> int:
@@ -79,21 +81,6 @@ def run(arguments: "list[str]") -> int:
     from hermes.shell import run_command  # noqa: PLC0415
 
     return run_command(name, rest, home, OWN.get(name, ("", ""))[0])
-
-
-def _said(error: Exception) -> int:
-    """Say an error in one line, never with a traceback unless HERMES_DEBUG asks for it."""
-    import os  # noqa: PLC0415
-
-    from hermes.errors import HermesError, one_line  # noqa: PLC0415
-
-    if os.environ.get("HERMES_DEBUG"):
-        import traceback  # noqa: PLC0415
-
-        traceback.print_exception(error)
-    told = str(error) if isinstance(error, HermesError) else one_line(error)
-    print(f"hermes: {told}", file=sys.stderr)
-    return error.exit_code if isinstance(error, HermesError) else 1
 
 
 def _usage(text: str) -> int:

@@ -7,6 +7,7 @@ the host; nothing else of the host is public.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -36,6 +37,14 @@ class Secrets(ABC):
     @abstractmethod
     def redact(self, text: str) -> str:
         """Replace every secret read so far in *text* by ``[secret]``."""
+
+    def redact_file(self, path: Path) -> None:
+        """Overwrite every secret read so far in a file: for what a program wrote by itself."""
+
+    def add_rule(self, rule: Callable[[str], str]) -> None:
+        """Let `redact` apply *rule* too, everywhere: it gives a text without what it takes for
+        secrets. Called for every text that is kept or shown, so it has to be quick.
+        """
 
 
 class Paths(ABC):

@@ -241,6 +241,14 @@ class Host:
                 self.log(offer.plugin).warning(str(error))
         return made
 
+    def secret_references(self) -> dict[str, tuple[str, ...]]:
+        """Give the references that settings have as defaults, each with the plugins that do."""
+        found: dict[str, tuple[str, ...]] = {}
+        for plugin, references in sorted(self._declared.items()):
+            for reference in references:
+                found[reference] = (*found.get(reference, ()), plugin)
+        return found
+
     def context(self, plugin: str) -> PluginContext:
         """Give what the plugin's objects are called with."""
         if plugin not in self._contexts:

@@ -237,7 +237,7 @@ class Runtime:
         """Give the agent of a conversation, folding its journal where it is not in memory."""
         agent = self._agents.pop(info.id, None)
         if agent is None:
-            transcript = Transcript(self.store, info.id)
+            transcript = Transcript(self.store, info.id, redact=self.host.secrets.redact)
             agent = Agent(transcript, self.toolbox(transcript, info, ()), self.models.call)
         if agent.transcript.fold.head < info.head or agent.transcript.fold.stale:
             await agent.transcript.refresh()
@@ -293,6 +293,7 @@ class Runtime:
             terminals=self.terminals,
             outputs=self.host.paths.outputs,
             redact=self.host.secrets.redact,
+            redact_file=self.host.secrets.redact_file,
         )
 
     async def terminal(self, info: SessionInfo) -> Terminal:

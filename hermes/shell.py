@@ -17,7 +17,7 @@ import msgspec
 
 import hermes
 from hermes.commands import Command, CommandContext, Group, UsageError, command, group
-from hermes.errors import HermesError, PluginError
+from hermes.errors import HermesError, PluginError, tell
 from hermes.plugins import KINDS, Host, PluginInfo
 from hermes.schemas import nearest
 from hermes.session import OWNER, SessionInfo
@@ -50,7 +50,12 @@ def run_command(name: str, arguments: list[str], home: str, own: str = "") -> in
         return 0
     if "cli" not in found.surfaces:
         raise UsageError(f"/{name} is for chats")
-    asyncio.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
+    try:
+        asyncio.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  the last place that knows what must not be said
+        return tell(error, host.secrets.redact)
     return 0
 
 
@@ -88,8 +93,11 @@ class ShellContext(CommandContext):
 
     async def runtime(self) -> Runtime:
         if self._runtime is None:
+            from hermes.protection import protect  # noqa: PLC0415
             from hermes.runtime import Runtime  # noqa: PLC0415
 
+            protect(self.host)
+            self.closing.enter_context(self.host.logs.capture())
             opening = Runtime.open(surface="cli", host=self.host)
             self._runtime = await self.closing.enter_async_context(opening)
         return self._runtime
