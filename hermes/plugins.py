@@ -121,6 +121,11 @@ class Host:
             index = open_index(str(paths.home), seconds=seconds, choices=choices)
         return cls(paths, index, given)
 
+    def afresh(self) -> Host:
+        """Open the home again, every plugin listed anew: for who has just installed one."""
+        importlib.invalidate_caches()
+        return Host.open(self.paths.home, overrides=self._overrides, fresh=True)
+
     @functools.cached_property
     def config(self) -> Config:
         """The configuration. Reading it imports YAML, so not every command does."""

@@ -48,6 +48,7 @@ class GivenHost:
         home: Path,
         offers: Mapping[str, Mapping[str, Any]],
         settings: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
     ) -> None:
         self._offers = offers
         self.paths = SimpleNamespace(
@@ -71,7 +72,7 @@ class GivenHost:
         self.logged = CapturedLog()
         self.logs = SimpleNamespace(bind=lambda **fields: self.logged)
         self._attached: dict[str, Any] = {}
-        self._contexts: dict[str, PluginContext] = {}
+        self._contexts = {"test": context} if context else {}
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
@@ -123,12 +124,14 @@ async def open_runtime(
     settings: Mapping[str, Any] | None = None,
     offers: Mapping[str, Mapping[str, Any]] | None = None,
     surface: str = "test",
+    context: PluginContext | None = None,
 ) -> AsyncIterator[Runtime]:
     """Open a runtime over what is given.
 
     *provider* answers as ``scripted:model``. *middleware* left out grants every call. *settings*
     replace fields of the kernel's section. *offers* adds others: kind to name to object, or to a
-    class that takes a context. Pass the same *store* again to play a restart.
+    class that takes a context: *context*, which calls of tools get too (for a tool with settings).
+    Pass the same *store* again to play a restart.
     """
     links = [AllowAll()] if middleware is None else list(middleware)
     given: dict[str, dict[str, Any]] = {
@@ -139,7 +142,7 @@ async def open_runtime(
     }
     for kind, more in (offers or {}).items():
         given.setdefault(kind, {}).update(more)
-    host = GivenHost(home, given, settings)
+    host = GivenHost(home, given, settings, context)
     async with Runtime.open(host=cast(Any, host), surface=surface) as runtime:
         yield runtime
 
