@@ -20,6 +20,7 @@ _MODULES = {
     " StreamRestarted TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted"
     " TurnFinished UsageReported",
     "resource": "Resource",
+    "files": "locked_file replace_file",
     "settings": "Secret",
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
         TurnFinished as TurnFinished,
         UsageReported as UsageReported,
     )
+    from hermes.files import locked_file as locked_file, replace_file as replace_file
     from hermes.killpoint import reach as reach
     from hermes.memory import Memory as Memory
     from hermes.messages import (

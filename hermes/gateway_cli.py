@@ -18,7 +18,7 @@ import click
 
 from hermes.commands import CommandContext, UsageError, group
 from hermes.errors import ConfigError, NotFound, PluginError
-from hermes.files import replace
+from hermes.files import replace_file
 from hermes.gateway import AlreadyRunning, Gateway
 from hermes.identity import process_started
 
@@ -193,7 +193,7 @@ async def _write_status(host: Host, served: Gateway) -> None:
             "beat": written,
             "parts": parts,
         }
-        replace(_status_file(host), json.dumps(found), mode=0o600)
+        replace_file(_status_file(host), json.dumps(found), mode=0o600)
         await asyncio.sleep(1)
 
 

@@ -56,7 +56,8 @@ def hermes_terminals() -> list[Offer]:
 def hermes_memory() -> list[Offer]:
     """Offer long-term memory: targets are `Memory` classes or factories.
 
-    One is used, chosen by ``memory``; opened at the first turn that asks what is remembered.
+    One is used, chosen by ``memory``, beside those that say ``always=True``; opened at the first
+    turn that asks what is remembered.
     """
     raise NotImplementedError
 

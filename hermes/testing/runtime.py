@@ -85,6 +85,7 @@ class GivenHost:
                 plugin="test",
                 kind=kind,
                 family=name in self.families,
+                always=kind == "memory",
             )
             for name in self._offers.get(kind, {})
         }
