@@ -121,7 +121,9 @@ class Gateway:
         except HermesError as error:
             self.log.error("platform left out", platform=name, error=one_line(error))
             return
-        inbox = self.inboxes[name] = DurableInbox(name, self.runtime.store, self.intake.arrived)
+        inbox = self.inboxes[name] = DurableInbox(
+            name, self.runtime.store, self.intake.arrived, self.runtime.host.secrets.redact
+        )
         supervised = Supervised(name, lambda: self._run_platform(name, platform, inbox), self.log)
         self.parts[name] = supervised
         if self._configured(supervised, platform.missing()):
