@@ -20,6 +20,7 @@ _MODULES = {
     " StreamRestarted TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted"
     " TurnFinished UsageReported",
     "resource": "Resource",
+    "files": "locked_file replace_file",
     "settings": "Secret",
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
@@ -30,7 +31,7 @@ _MODULES = {
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
     " ToolRequest ToolResult Toolset ToolsetFamily tool",
     "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
-    " TerminalSpec TerminalState",
+    " TerminalLimits TerminalSpec TerminalState",
     "memory": "Memory",
     "store": "Append Bind Change Describe Enqueue Hit Item Lease SetState Settle Store StoreStats",
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
         TurnFinished as TurnFinished,
         UsageReported as UsageReported,
     )
+    from hermes.files import locked_file as locked_file, replace_file as replace_file
     from hermes.killpoint import reach as reach
     from hermes.memory import Memory as Memory
     from hermes.messages import (
@@ -206,6 +208,7 @@ if TYPE_CHECKING:
         Terminal as Terminal,
         TerminalBackend as TerminalBackend,
         TerminalError as TerminalError,
+        TerminalLimits as TerminalLimits,
         TerminalSpec as TerminalSpec,
         TerminalState as TerminalState,
     )

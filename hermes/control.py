@@ -18,7 +18,7 @@ import msgspec
 
 from hermes.context import Log
 from hermes.errors import HermesError, one_line
-from hermes.files import replace
+from hermes.files import replace_file
 
 ADDRESS = "gateway.address"
 """File in the run folder that says where the socket is."""
@@ -69,7 +69,7 @@ def _place(run: Path) -> Path:
 
 def _announce(run: Path, path: Path) -> None:
     path.chmod(0o600)
-    replace(run / ADDRESS, str(path), mode=0o600)
+    replace_file(run / ADDRESS, str(path), mode=0o600)
 
 
 def _clear(run: Path, path: Path) -> None:

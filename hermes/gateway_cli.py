@@ -19,7 +19,7 @@ import click
 from hermes.commands import CommandContext, UsageError, group
 from hermes.control import ask
 from hermes.errors import ConfigError, HermesError, NotFound, PluginError
-from hermes.files import replace
+from hermes.files import replace_file
 from hermes.gateway import AlreadyRunning, Gateway
 from hermes.gateway_status import lines
 from hermes.identity import process_started
@@ -102,7 +102,10 @@ async def start(context: CommandContext) -> None:
     if running:
         return context.reply(f"The gateway runs already (process {running['pid']}).")
     log = context.host.paths.logs / "gateway.log"
-    environment = {**os.environ, "HERMES_HOME": str(context.host.paths.home)}
+    environment = {
+        **context.host.secrets.whole_environment(),
+        "HERMES_HOME": str(context.host.paths.home),
+    }
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: ASYNC220  (it outlives this command on purpose)
             [sys.executable, "-m", "hermes", "gateway", "run"],
@@ -218,7 +221,7 @@ async def _write_status(host: Host, served: Gateway) -> None:
             "beat": written,
             "parts": parts,
         }
-        replace(_status_file(host), json.dumps(found), mode=0o600)
+        replace_file(_status_file(host), json.dumps(found), mode=0o600)
         await asyncio.sleep(1)
 
 

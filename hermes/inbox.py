@@ -59,10 +59,18 @@ async def waiting(store: Store, keys: tuple[str, ...] | None = None) -> list[Ent
 class DurableInbox(Inbox):
     """The inbox of one platform."""
 
-    def __init__(self, platform: str, store: Store, arrived: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        platform: str,
+        store: Store,
+        arrived: Callable[[Entry], None],
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """*redact* takes out of a message what is not to be kept."""
         self._platform = platform
         self._store = store
         self._arrived = arrived
+        self._redact = redact
         self.heard = 0
         """Messages taken in."""
         self.last = 0
@@ -71,6 +79,10 @@ class DurableInbox(Inbox):
     async def put(self, messages: tuple[Inbound, ...], *, cursor: str = "") -> None:
         """Keep *messages* and *cursor* in one commit, then let them be worked on."""
         reach("inbox.fetched")
+        messages = tuple(
+            msgspec.structs.replace(message, text=self._redact(message.text))
+            for message in messages
+        )
         changes: list[Change] = [
             Enqueue(QUEUE, entry_key(message), msgspec.json.encode(Entry(message)))
             for message in messages

@@ -84,7 +84,9 @@ class Parts:
             self._log.error("platform left out", platform=name, error=one_line(error))
             return
         intake = self._gateway.intake
-        inbox = self.inboxes[name] = DurableInbox(name, self._runtime.store, intake.arrived)
+        redact = self._runtime.host.secrets.redact
+        inbox = DurableInbox(name, self._runtime.store, intake.arrived, redact)
+        self.inboxes[name] = inbox
 
         async def run() -> None:
             await self._runtime.resources.get(("platform", name), lambda: platform)
