@@ -122,6 +122,7 @@ class Runtime:
             models=self.models,
             state=lambda plugin: StoredState(plugin, lambda: self.store),
             children=self.children,
+            runtime=self,
         )
         self.links = [
             Link(offer.plugin, offer.name, made, offer.optional)

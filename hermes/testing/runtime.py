@@ -78,6 +78,8 @@ class GivenHost:
         self.logs = SimpleNamespace(bind=lambda **fields: self.logged)
         self._attached: dict[str, Any] = {}
         self._contexts = {"test": context} if context else {}
+        self.families: frozenset[str] | set[str] = frozenset()
+        """Names of offers that are families."""
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
@@ -87,6 +89,7 @@ class GivenHost:
                 "Given by a test",
                 plugin="test",
                 kind=kind,
+                family=name in self.families,
                 always=kind == "memory",
             )
             for name in self._offers.get(kind, {})
@@ -105,6 +108,9 @@ class GivenHost:
             raise NotFound(f"no {kind} {name!r}") from None
         return made(self.context("test")) if isinstance(made, type) else made
 
+    def log(self, plugin: str) -> CapturedLog:
+        return self.logged
+
     @property
     def slash(self) -> Slash:
         return Slash(cast(Any, self))
@@ -114,7 +120,9 @@ class GivenHost:
 
     def context(self, plugin: str) -> PluginContext:
         if plugin not in self._contexts:
-            self._contexts[plugin] = make_context(plugin, home=self.paths.home)
+            self._contexts[plugin] = make_context(
+                plugin, home=self.paths.home, runtime=self._attached.get("runtime")
+            )
         return self._contexts[plugin]
 
 
