@@ -49,9 +49,7 @@ class SSHChannel(Channel, asyncssh.SSHClientSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self._writable.set()
         self.lost(LostError(f"{self._place}: the connection was lost"))
-        if self._started:
-            self._started = False
-            self._over()
+        self._release()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -82,6 +80,13 @@ class SSHChannel(Channel, asyncssh.SSHClientSession[bytes]):
     def close(self) -> None:
         if self._channel is not None:
             self._channel.close()
+        self._release()
+
+    def _release(self) -> None:
+        """The connection is not used any more by this one."""
+        if self._started:
+            self._started = False
+            self._over()
 
 
 def number_of(name: str) -> int:
