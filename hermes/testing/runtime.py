@@ -21,6 +21,7 @@ from hermes.context import PluginContext
 from hermes.errors import NotFound
 from hermes.kernel_settings import GatewaySettings, TerminalSettings
 from hermes.middleware import Middleware, Next, Stage
+from hermes.paths import private
 from hermes.plugins import Offered
 from hermes.provider import Provider
 from hermes.runtime import Runtime
@@ -52,7 +53,11 @@ class GivenHost:
     ) -> None:
         self._offers = offers
         self.paths = SimpleNamespace(
-            home=home, run=home / "run", outputs=home / "outputs", cache=home / "cache"
+            home=home,
+            run=home / "run",
+            outputs=home / "outputs",
+            outgoing=private(home / "outgoing"),
+            cache=home / "cache",
         )
         kernel: dict[str, Any] = {
             "model": "scripted:model",
