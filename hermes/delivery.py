@@ -2,16 +2,16 @@
 
 A reply is an item of the durable queue ``outbox``, put there in the commit that ends its turn. Its
 parts are made once and kept with it; before each send the item says which part is being attempted.
-After a crash in that gap nobody can know whether the platform got it: where the platform takes an
-idempotency key the part is sent again under the same one; elsewhere `ambiguous` decides, and the
-item's end says so.
+After a crash in that gap, and after a send that got no answer, nobody can know whether the platform
+took it: where it takes an idempotency key the part is sent again under the same one; elsewhere
+`ambiguous` decides, and the item's end says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -31,6 +31,9 @@ REPEATED = "(may be a repeat) "
 LONGEST = 300.0
 """Seconds at most between attempts to send."""
 
+PATIENCE = 300.0
+"""Seconds one send may take, an upload too. A platform has shorter times of its own."""
+
 Ambiguous: TypeAlias = Literal["resend", "drop"]
 
 
@@ -47,11 +50,21 @@ class Parcel(msgspec.Struct, frozen=True):
     """Ids of the parts that the platform took."""
     attempting: bool = False
     """The next part may or may not have been sent."""
+    doubtful: bool = False
+    """A draft may be shown whose id nobody knows: the reply cannot replace it."""
 
 
 def enqueue(parcel: Parcel) -> Change:
     """Put a reply into the outbox: committed with the end of its turn."""
     return Enqueue(QUEUE, parcel.key, msgspec.json.encode(parcel))
+
+
+def back_off() -> Iterator[float]:
+    """Give the seconds to wait before each further attempt."""
+    wait = 1.0
+    while True:
+        yield wait * random.uniform(0.8, 1.2)
+        wait = min(LONGEST, wait * 2)
 
 
 class Delivery:
@@ -99,6 +112,10 @@ class Delivery:
         except Broken as broken:
             self._log.error("reply not prepared", error=one_line(broken))
             return (Part(outgoing.key, UNREADABLE),)
+
+    def busy(self, chat: SessionKey) -> bool:
+        """Whether something is still to be sent to *chat*."""
+        return chat in self._workers
 
     async def idle(self) -> None:
         """Wait until everything posted has been sent or given up."""
@@ -148,8 +165,9 @@ class Delivery:
         if parcel.parts is None:
             parcel = msgspec.structs.replace(parcel, parts=await self.parts(parcel.outgoing))
         end = "delivered"
-        if parcel.attempting:
-            parcel, end = self._after_crash(parcel)
+        if parcel.attempting or (parcel.doubtful and not parcel.sent):
+            parcel, end = self._in_doubt(parcel)
+        waits = back_off()
         while parcel.parts is not None and len(parcel.sent) < len(parcel.parts):
             number = len(parcel.sent)
             part = msgspec.structs.replace(parcel.parts[number], token=f"{parcel.key}:{number}")
@@ -159,29 +177,37 @@ class Delivery:
             if not await self._keep(parcel):
                 return
             reach("delivery.attempting")
-            receipt = await self._send(part)
+            receipt = await self._send(part, waits)
             reach("delivery.sent")
             if isinstance(receipt, Failure):
+                if receipt.retryable:
+                    parcel, end = self._in_doubt(parcel)
+                    continue
                 self._log.warning("reply not delivered", to=str(part.key), why=receipt.message)
                 end = "failed"
                 break
             self.sent += 1
+            waits = back_off()
             parcel = msgspec.structs.replace(
                 parcel, sent=(*parcel.sent, receipt.id), attempting=False
             )
         await self._settle(parcel, end)
         reach("delivery.settled")
 
-    def _after_crash(self, parcel: Parcel) -> tuple[Parcel, str]:
-        """Decide about the part that an earlier process may have sent."""
+    def _in_doubt(self, parcel: Parcel) -> tuple[Parcel, str]:
+        """Decide about the part that the platform may have taken: a crash, or no answer came."""
         assert parcel.parts is not None
         platform = self._platforms(parcel.outgoing.key.platform)
-        if (platform is not None and platform.limits.keyed) or (parcel.draft and not parcel.sent):
+        keyed = platform is not None and platform.limits.keyed and not parcel.doubtful
+        if keyed or (parcel.draft and not parcel.sent):
             return parcel, "delivered"  # the same key, or the same draft: shown once either way
         number = len(parcel.sent)
-        if self._ambiguous == "drop":
-            return msgspec.structs.replace(parcel, sent=(*parcel.sent, "")), "delivered:unknown"
+        if self._ambiguous == "drop" and parcel.attempting:
+            sent = (*parcel.sent, "")
+            return msgspec.structs.replace(parcel, sent=sent, attempting=False), "delivered:unknown"
         again = parcel.parts[number]
+        if again.text.startswith(REPEATED):
+            return parcel, "delivered:repeated"
         marked = REPEATED + again.text
         # Made anew: the mark moves the places of the markup, and may make two messages of one.
         pieces = self._format(platform, marked) if platform else (Piece(marked),)
@@ -189,25 +215,33 @@ class Delivery:
             msgspec.structs.replace(again, text=piece.text, markup=piece.markup) for piece in pieces
         ]
         parts = (*parcel.parts[:number], *repeated, *parcel.parts[number + 1 :])
-        return msgspec.structs.replace(parcel, parts=parts), "delivered:repeated"
+        made = msgspec.structs.replace(parcel, parts=parts, doubtful=False)
+        return made, "delivered:repeated"
 
-    async def _send(self, part: Part) -> Receipt | Failure:
-        """Send one part, again and again while that may help."""
-        wait = 1.0
+    async def _send(self, part: Part, waits: Iterator[float]) -> Receipt | Failure:
+        """Send one part, again and again while that may help.
+
+        Gives a retryable failure where the platform may have taken it: the next attempt would be
+        a repeat.
+        """
         while True:
             platform = self._platforms(part.key.platform)
             failure = Failure("transient", f"{part.key.platform} does not run here")
             if platform is not None:
                 try:
-                    return await platform.send(part)
+                    return await asyncio.wait_for(platform.send(part), PATIENCE)
                 except Failed as failed:
                     failure = failed.failure
+                except TimeoutError:
+                    said = f"{part.key.platform} did not end a send in {PATIENCE:g} s"
+                    failure = Failure("timeout", said, part.key.platform, unsure=True)
                 except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin)
                     failure = Failure("plugin", one_line(error), part.key.platform)
             if not failure.retryable:
                 return failure
-            await asyncio.sleep(failure.retry_after or wait * random.uniform(0.8, 1.2))
-            wait = min(LONGEST, wait * 2)
+            await asyncio.sleep(failure.retry_after or next(waits))
+            if failure.unsure:
+                return failure
 
     async def _keep(self, parcel: Parcel) -> bool:
         try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from hermes.errors import one_line
+from hermes.errors import Failed, HermesError, one_line
 from hermes.events import Asked, Event, StreamRestarted, TextChunk, ToolStarted, TurnFinished
-from hermes.inbox import taken
-from hermes.platform import Inbound, MessageState, Outgoing, Platform
+from hermes.inbox import DRAFTING, taken
+from hermes.killpoint import reach
+from hermes.platform import Inbound, MessageState, Outgoing, Part, Platform
 from hermes.stream import Listener
 
 if TYPE_CHECKING:
@@ -31,27 +32,40 @@ class Following:
     """One inbound message, from the start of its turn to its reply."""
 
     def __init__(
-        self, gateway: Gateway, platform: Platform | None, inbound: Inbound, session: str
+        self,
+        gateway: Gateway,
+        platform: Platform | None,
+        inbound: Inbound,
+        session: str,
+        first_in_line: Callable[[], bool],
+        draft: str = "",
     ) -> None:
         self._gateway = gateway
         self._platform = platform
         self._inbound = inbound
         self._session = session
+        self._first_in_line = first_in_line
+        """Nothing is to be shown in the chat before what we show."""
         self._text: list[str] = []
         self._shown = ""
         self._drafted = 0.0
-        self.draft = ""
+        self.unsure = draft == DRAFTING
+        """A draft may be shown whose id we do not know, so that nothing can replace it."""
+        self.draft = "" if self.unsure else draft
         """Id of the message that shows the answer as it grows."""
 
-    async def follow(self, listener: Listener) -> None:
-        """Show what happens until the turn is over."""
+    async def follow(self, listener: Listener) -> MessageState | None:
+        """Show what happens until the turn is over; give what became of it, if it ended."""
         typing = asyncio.ensure_future(self._typing())
         try:
-            await self._mark("working")
+            await self.mark("working")
             async for event in listener:
+                if isinstance(event, TurnFinished):
+                    return "done" if event.status == "ok" else "failed"
                 await self._show(event)
         finally:
             typing.cancel()
+        return None
 
     async def _show(self, event: Event) -> None:
         match event:
@@ -62,15 +76,13 @@ class Following:
                 self._text.clear()
             case Asked():
                 self._gateway.put_question(self._inbound, event)
-            case TurnFinished():
-                await self._mark("done" if event.status == "ok" else "failed")
 
     async def _draw(self) -> None:
         """Show the text so far, at most once a second, where the platform can edit."""
         platform = self._platform
         if platform is None or not platform.limits.edits:
             return
-        if time.monotonic() - self._drafted < EVERY:
+        if time.monotonic() - self._drafted < EVERY or not (self.draft or self._first_in_line()):
             return
         self._drafted = time.monotonic()
         text = "".join(self._text)
@@ -80,20 +92,47 @@ class Following:
         part, *more = await self._gateway.delivery.parts(outgoing)
         if more:
             return  # longer than one message: the rest comes with the reply
-        from_before, self._shown = self.draft, text
-        part = part if not from_before else msgspec.structs.replace(part, edits=from_before)
-        receipt = await self._quietly(platform.send(part))
-        if receipt is not None and not from_before:
-            self.draft = receipt.id
-            change = taken(self._inbound, self._session, receipt.id)
+        self._shown = text
+        if self.draft:
+            await self._quietly(platform.send(msgspec.structs.replace(part, edits=self.draft)))
+        elif not self.unsure:
+            await self._first(platform, part)
+
+    async def _first(self, platform: Platform, part: Part) -> None:
+        """Show the first draft. The journal knows before that there may be one, then which."""
+        self.unsure = True
+        if not await self._keep(DRAFTING):
+            self.unsure = False
+            return
+        reach("draft.sending")
+        try:
+            receipt = await asyncio.wait_for(platform.send(part), PATIENCE)
+        except Failed as failed:
+            self.unsure = failed.failure.unsure
+            self._gateway.log.debug("no draft shown", error=failed.failure.message)
+        except Exception as error:  # noqa: BLE001  (isolation: only for show)
+            self._gateway.log.debug("no draft shown", error=one_line(error))
+        else:
+            reach("draft.sent")
+            self.draft, self.unsure = receipt.id, False
+            await self._keep(receipt.id)
+            reach("draft.kept")
+
+    async def _keep(self, draft: str) -> bool:
+        """Note on the message's row what shows its answer; False when its turn is over."""
+        change = taken(self._inbound, self._session, draft)
+        try:
             await self._gateway.runtime.store.commit((change,))
+        except HermesError:
+            return False  # the reply's row says it then
+        return True
 
     async def _typing(self) -> None:
         while self._platform is not None:
             await self._quietly(self._platform.typing(self._inbound.key))
             await asyncio.sleep(TYPING)
 
-    async def _mark(self, state: MessageState) -> None:
+    async def mark(self, state: MessageState) -> None:
         if self._platform is not None:
             await self._quietly(self._platform.mark(self._inbound.key, self._inbound.id, state))
 

@@ -78,6 +78,8 @@ class Gateway:
         self._stopping = asyncio.Event()
         self._lanes: dict[SessionKey, asyncio.Queue[Entry]] = {}
         self._at_work: set[str] = set()
+        self._posted: dict[SessionKey, asyncio.Event] = {}
+        """Chat to whether the reply to the message that came last is in the outbox's line."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._owner = new_owner("gateway")
 
@@ -284,9 +286,21 @@ class Gateway:
         chosen = await self.runtime.store.state("process", "", f"hermes/busy/{inbound.key}")
         return cast(Busy, chosen.decode() if chosen else self.settings.busy)
 
-    def letter(self, inbound: Inbound, session: str, *, resume: bool = False) -> Letter:
-        """Make the letter of a message: what it commits when taken and when ended."""
-        following = Following(self, self.platforms.get(inbound.key.platform), inbound, session)
+    def letter(
+        self, inbound: Inbound, session: str, *, resume: bool = False, draft: str = ""
+    ) -> Letter:
+        """Make the letter of a message: what it commits when taken and when ended.
+
+        *draft* is what an earlier process showed of the answer.
+        """
+        platform = self.platforms.get(inbound.key.platform)
+        before, posted = self._posted.get(inbound.key), asyncio.Event()
+        self._posted[inbound.key] = posted
+
+        def first_in_line() -> bool:
+            return (before is None or before.is_set()) and not self.delivery.busy(inbound.key)
+
+        following = Following(self, platform, inbound, session, first_in_line, draft)
         parcel: list[Parcel] = []
 
         def ending(result: TurnResult) -> tuple[Change, ...]:
@@ -294,7 +308,9 @@ class Gateway:
             if result.status == "cancelled" or not result.reply:
                 return (settled(inbound, "answered"),)  # whoever cancelled has said so
             outgoing = Outgoing(inbound.key, text, reply_to=inbound.id)
-            parcel.append(Parcel(entry_key(inbound), outgoing, following.draft))
+            parcel.append(
+                Parcel(entry_key(inbound), outgoing, following.draft, doubtful=following.unsure)
+            )
             return settled(inbound, "answered"), enqueue(parcel[-1])
 
         listener = Listener()
@@ -306,17 +322,26 @@ class Gateway:
             source=inbound.key.platform,
             resume=resume,
             listeners=[listener],
-            taking=(taken(inbound, session),),
+            taking=(taken(inbound, session, draft),),
             ending=ending,
             steering=(settled(inbound, "steered"),),
         )
 
         async def follow() -> None:
-            await following.follow(listener)
+            state = await following.follow(listener)
             self._at_work.discard(entry_key(inbound))
             if parcel and letter.ended:
                 # The first draft may have been on its way still when the turn ended.
-                self.delivery.post(msgspec.structs.replace(parcel[-1], draft=following.draft))
+                self.delivery.post(
+                    msgspec.structs.replace(
+                        parcel[-1], draft=following.draft, doubtful=following.unsure
+                    )
+                )
+            posted.set()
+            if self._posted.get(inbound.key) is posted:
+                del self._posted[inbound.key]
+            if state is not None:
+                await following.mark(state)
 
         self.spawn(follow())
         return letter
@@ -333,7 +358,7 @@ class Gateway:
     async def _resume(self, entry: Entry) -> None:
         inbound = entry.inbound
         self._at_work.add(entry_key(inbound))
-        letter = self.letter(inbound, entry.session, resume=True)
+        letter = self.letter(inbound, entry.session, resume=True, draft=entry.draft)
         self.runtime.mailbox(entry.session).put(letter)
 
     # -- out ----------------------------------------------------------------------------------
