@@ -54,6 +54,9 @@ class Following:
         self.draft = "" if self.unsure else draft
         """Id of the message that shows the answer as it grows."""
 
+        self.over = False
+        """The reply is on its way into the outbox: nothing more is drafted."""
+
     async def follow(self, listener: Listener) -> MessageState | None:
         """Show what happens until the turn is over; give what became of it, if it ended."""
         typing = asyncio.ensure_future(self._typing())
@@ -82,7 +85,9 @@ class Following:
         platform = self._platform
         if platform is None or not platform.limits.edits:
             return
-        if time.monotonic() - self._drafted < EVERY or not (self.draft or self._first_in_line()):
+        if self.over or time.monotonic() - self._drafted < EVERY:
+            return
+        if not self.draft and not self._first_in_line():
             return
         self._drafted = time.monotonic()
         text = "".join(self._text)
@@ -101,7 +106,7 @@ class Following:
     async def _first(self, platform: Platform, part: Part) -> None:
         """Show the first draft. The journal knows before that there may be one, then which."""
         self.unsure = True
-        if not await self._keep(DRAFTING):
+        if not await self._keep(DRAFTING) or self.over:
             self.unsure = False
             return
         reach("draft.sending")
@@ -119,12 +124,13 @@ class Following:
             reach("draft.kept")
 
     async def _keep(self, draft: str) -> bool:
-        """Note on the message's row what shows its answer; False when its turn is over."""
+        """Note on the message's row what shows its answer. False where that failed."""
         change = taken(self._inbound, self._session, draft)
         try:
             await self._gateway.runtime.store.commit((change,))
-        except HermesError:
-            return False  # the reply's row says it then
+        except HermesError as error:
+            self._gateway.log.warning("draft not noted", error=one_line(error))
+            return False
         return True
 
     async def _typing(self) -> None:

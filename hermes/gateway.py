@@ -304,6 +304,7 @@ class Gateway:
         parcel: list[Parcel] = []
 
         def ending(result: TurnResult) -> tuple[Change, ...]:
+            following.over = True
             text = result.reply if result.status != "failed" else f"⚠️ {result.reply}"
             if result.status == "cancelled" or not result.reply:
                 return (settled(inbound, "answered"),)  # whoever cancelled has said so

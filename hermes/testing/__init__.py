@@ -25,6 +25,7 @@ _MODULES = {
     "contracts.terminal": "TerminalContract",
     "contracts.tools": "ToolContract",
     "fakes": "FakeMemory FakePlatform MemoryInbox",
+    "gateway": "LetIn serving",
     "make": "Asker Events assistant make_authority make_call make_inbound make_key"
     " make_outgoing make_request make_session make_tool make_turn",
     "models": "FakeModels ModelQuestion",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         FakePlatform as FakePlatform,
         MemoryInbox as MemoryInbox,
     )
+    from hermes.testing.gateway import LetIn as LetIn, serving as serving
     from hermes.testing.make import (
         Asker as Asker,
         Events as Events,

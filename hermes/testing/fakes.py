@@ -134,6 +134,13 @@ class FakePlatform(Platform):
         self.line = None
         self._wake.set()
 
+    async def took(self, count: int, seconds: float = 5.0) -> list[str]:
+        """Wait until it took *count* parts; give their texts. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while len(self.sent) < count:  # noqa: ASYNC110 - many tests fill `sent` themselves
+                await asyncio.sleep(0.01)
+        return [part.text for part in self.sent]
+
     async def run(self, inbox: Inbox) -> None:
         done = int(await inbox.cursor() or 0)
         while True:
