@@ -30,7 +30,7 @@ _MODULES = {
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
     " ToolRequest ToolResult Toolset ToolsetFamily tool",
     "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
-    " TerminalSpec TerminalState",
+    " TerminalLimits TerminalSpec TerminalState",
     "memory": "Memory",
     "store": "Append Bind Change Describe Enqueue Hit Item Lease SetState Settle Store StoreStats",
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
@@ -206,6 +206,7 @@ if TYPE_CHECKING:
         Terminal as Terminal,
         TerminalBackend as TerminalBackend,
         TerminalError as TerminalError,
+        TerminalLimits as TerminalLimits,
         TerminalSpec as TerminalSpec,
         TerminalState as TerminalState,
     )

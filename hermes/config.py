@@ -26,6 +26,7 @@ from hermes.errors import ConfigError, PluginError
 from hermes.files import locked, replace
 from hermes.kernel_settings import KernelSettings, legacy, translated
 from hermes.paths import HomePaths
+from hermes.redaction import SHOWN
 from hermes.schemas import REFERENCE
 from hermes.secrets import SecretStore, looks_secret
 from hermes.settings import decode_hook
@@ -169,6 +170,10 @@ class Config(ConfigView):
         value that does not fit.
         """
         path = tuple(dotted.split("."))
+        if isinstance(value, str) and SHOWN in value:
+            raise ConfigError(
+                f"{dotted}: the value was taken out of the message (`hermes secrets set {dotted}`)"
+            )
         schema, root = self._schema(path)
         if schema.get("format") == schemas.SECRET and isinstance(value, str):
             fits = not list(schemas.check(value, schema, root, path))
@@ -336,6 +341,7 @@ class Config(ConfigView):
         if isinstance(value, str):
             if path and looks_secret(path[-1]) and not REFERENCE.match(value):
                 self._secrets.conceal(value)
+                self._secrets.conceal(value.rpartition(" ")[2])  # of "Bearer …"
             return _VARIABLE.sub(variable, value)
         if isinstance(value, dict):
             return {

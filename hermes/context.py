@@ -7,6 +7,7 @@ the host; nothing else of the host is public.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -36,6 +37,14 @@ class Secrets(ABC):
     @abstractmethod
     def redact(self, text: str) -> str:
         """Replace every secret read so far in *text* by ``[secret]``."""
+
+    def redact_file(self, path: Path) -> None:
+        """Overwrite every secret read so far in a file: for what a program wrote by itself."""
+
+    def add_rule(self, rule: Callable[[str], str]) -> None:
+        """Let `redact` apply *rule* too, everywhere: it gives a text without what it takes for
+        secrets. Called for every text that is kept or shown, so it has to be quick.
+        """
 
 
 class Paths(ABC):
@@ -83,8 +92,22 @@ class Children(ABC):
     """
 
     @abstractmethod
-    def mark(self, env: dict[str, str], *, what: str) -> str:
-        """Add the mark of a new child to *env* and give its token. *what* is shown in lists."""
+    def mark(self, env: dict[str, str], *, what: str, owner: str = "", keep: bool = False) -> str:
+        """Add the mark of a new child to *env* and give its token.
+
+        *what* and *owner* (a terminal's scope) are shown in lists. One to *keep* is not ended with
+        this Hermes, nor reaped by the next.
+        """
+
+    @abstractmethod
+    def remote(
+        self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False
+    ) -> str:
+        """Record what runs where no mark is seen (a container, another host); give its token.
+
+        Should this Hermes die, the next start hands *handle* to `TerminalBackend.reap` of
+        *backend*. `forget` it when it has ended.
+        """
 
     @abstractmethod
     async def kill(self, token: str, *, grace: float = 2.0) -> None:

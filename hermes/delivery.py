@@ -19,6 +19,7 @@ import msgspec
 from hermes.chain import Broken, Link, compose
 from hermes.context import Log
 from hermes.errors import Conflict, Failed, Failure, one_line
+from hermes.inbox import draft_token
 from hermes.killpoint import reach
 from hermes.middleware import Next
 from hermes.platform import Outgoing, Part, Piece, Platform, Receipt
@@ -33,6 +34,8 @@ LONGEST = 300.0
 
 PATIENCE = 300.0
 """Seconds one send may take, an upload too. A platform has shorter times of its own."""
+RECALL = 10.0
+"""A lost draft is looked for until the pause between two attempts is as many seconds."""
 
 Ambiguous: TypeAlias = Literal["resend", "drop"]
 
@@ -51,7 +54,7 @@ class Parcel(msgspec.Struct, frozen=True):
     attempting: bool = False
     """The next part may or may not have been sent."""
     doubtful: bool = False
-    """A draft may be shown whose id nobody knows: the reply cannot replace it."""
+    """A draft may be shown whose id nobody knows: unless it is found, the reply repeats it."""
 
 
 def enqueue(parcel: Parcel) -> Change:
@@ -164,6 +167,8 @@ class Delivery:
     async def _deliver(self, parcel: Parcel) -> None:
         if parcel.parts is None:
             parcel = msgspec.structs.replace(parcel, parts=await self.parts(parcel.outgoing))
+        if parcel.doubtful and not parcel.sent and not parcel.attempting:
+            parcel = await self._with_lost_draft(parcel)
         end = "delivered"
         if parcel.attempting or (parcel.doubtful and not parcel.sent):
             parcel, end = self._in_doubt(parcel)
@@ -193,6 +198,29 @@ class Delivery:
             )
         await self._settle(parcel, end)
         reach("delivery.settled")
+
+    async def _with_lost_draft(self, parcel: Parcel) -> Parcel:
+        """Find the draft that may have been sent, for the reply to replace it."""
+        platform = self._platforms(parcel.outgoing.key.platform)
+        if platform is None or not platform.limits.edits:
+            return parcel
+        part = Part(parcel.outgoing.key, reply_to=parcel.outgoing.reply_to)
+        part = msgspec.structs.replace(part, token=draft_token(parcel.key))
+        wait = 0.2
+        while wait < RECALL:
+            try:
+                found = await asyncio.wait_for(platform.recall(part), RECALL)
+                doubtful = not found and not platform.limits.keyed  # it knows what has a key
+                return msgspec.structs.replace(parcel, draft=found, doubtful=doubtful)
+            except Failed as failed:  # it may only just be opening
+                if not failed.failure.retryable:
+                    break
+                await asyncio.sleep(failed.failure.retry_after or wait)
+            except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+                self._log.warning("draft not looked for", error=one_line(error))
+                break
+            wait *= 2
+        return parcel
 
     def _in_doubt(self, parcel: Parcel) -> tuple[Parcel, str]:
         """Decide about the part that the platform may have taken: a crash, or no answer came."""
@@ -229,7 +257,8 @@ class Delivery:
             failure = Failure("transient", f"{part.key.platform} does not run here")
             if platform is not None:
                 try:
-                    return await asyncio.wait_for(platform.send(part), PATIENCE)
+                    async with asyncio.timeout(PATIENCE):
+                        return await platform.send(part)
                 except Failed as failed:
                     failure = failed.failure
                 except TimeoutError:

@@ -11,7 +11,7 @@ import msgspec
 
 from hermes.errors import Failed, HermesError, one_line
 from hermes.events import Asked, Event, StreamRestarted, TextChunk, ToolStarted, TurnFinished
-from hermes.inbox import DRAFTING, taken
+from hermes.inbox import DRAFTING, Entry, draft_token, entry_key, taken
 from hermes.killpoint import reach
 from hermes.platform import Inbound, MessageState, Outgoing, Part, Platform
 from hermes.stream import Listener
@@ -36,24 +36,24 @@ class Following:
         gateway: Gateway,
         platform: Platform | None,
         inbound: Inbound,
-        session: str,
+        entry: Entry,
         first_in_line: Callable[[], bool],
-        draft: str = "",
     ) -> None:
         self._gateway = gateway
         self._platform = platform
         self._inbound = inbound
-        self._session = session
+        self._session = entry.session
         self._first_in_line = first_in_line
         """Nothing is to be shown in the chat before what we show."""
         self._text: list[str] = []
         self._shown = ""
         self._drafted = 0.0
-        self.unsure = draft == DRAFTING
+        self._looked = False
+        self.unsure = entry.draft == DRAFTING
         """A draft may be shown whose id we do not know, so that nothing can replace it."""
-        self.draft = "" if self.unsure else draft
-        """Id of the message that shows the answer as it grows."""
-
+        self.draft = "" if self.unsure else entry.draft
+        """Id of the message that shows the answer as it grows; an earlier process may have sent
+        it."""
         self.over = False
         """The reply is on its way into the outbox: nothing more is drafted."""
 
@@ -98,10 +98,24 @@ class Following:
         if more:
             return  # longer than one message: the rest comes with the reply
         self._shown = text
+        part = msgspec.structs.replace(part, token=draft_token(entry_key(self._inbound)))
+        if self.unsure and not self._looked:
+            await self._look(platform, part)
         if self.draft:
-            await self._quietly(platform.send(msgspec.structs.replace(part, edits=self.draft)))
+            part = msgspec.structs.replace(part, edits=self.draft, token="")
+            await self._quietly(platform.send(part))
         elif not self.unsure:
             await self._first(platform, part)
+
+    async def _look(self, platform: Platform, part: Part) -> None:
+        """Find the draft that an earlier process may have sent."""
+        self._looked = True
+        found = await self._quietly(platform.recall(part))
+        if found:
+            self.draft, self.unsure = found, False
+            await self._keep(found)
+        elif found == "" and platform.limits.keyed:  # it knows what has a key: there is none
+            self.unsure = False
 
     async def _first(self, platform: Platform, part: Part) -> None:
         """Show the first draft. The journal knows before that there may be one, then which."""

@@ -102,7 +102,10 @@ async def start(context: CommandContext) -> None:
     if running:
         return context.reply(f"The gateway runs already (process {running['pid']}).")
     log = context.host.paths.logs / "gateway.log"
-    environment = {**os.environ, "HERMES_HOME": str(context.host.paths.home)}
+    environment = {
+        **context.host.secrets.whole_environment(),
+        "HERMES_HOME": str(context.host.paths.home),
+    }
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: ASYNC220  (it outlives this command on purpose)
             [sys.executable, "-m", "hermes", "gateway", "run"],

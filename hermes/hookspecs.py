@@ -93,6 +93,9 @@ def hermes_prompts() -> list[Offer]:
 def hermes_commands() -> list[Offer]:
     """Offer commands: a target is a `Command` or `Group`; the offer's name is what people type.
 
+    A name of two words, the first of which is a group of the kernel's (``plugins new``), adds a
+    sub-command to it, for the shell.
+
     Imported when somebody gives the command or asks for its help; menus show the offer alone.
     """
     raise NotImplementedError

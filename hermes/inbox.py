@@ -27,12 +27,17 @@ class Entry(msgspec.Struct, frozen=True):
     session: str = ""
     """The conversation whose turn took it; empty until then."""
     draft: str = ""
-    """Id of the message that shows the answer as it grows, or `DRAFTING`."""
+    """Id of the message that shows the answer as it grows; `DRAFTING` while it is being sent."""
 
 
 def entry_key(inbound: Inbound) -> str:
     """Name an inbound message among all of all platforms."""
     return f"{inbound.key.platform}:{inbound.key.account}:{inbound.key.chat}:{inbound.id}"
+
+
+def draft_token(key: str) -> str:
+    """Name the draft of the answer to an inbound message, as `Part.token` names what is sent."""
+    return f"{key}:draft"
 
 
 def taken(inbound: Inbound, session: str, draft: str = "") -> Change:
@@ -55,16 +60,28 @@ async def waiting(store: Store, keys: tuple[str, ...] | None = None) -> list[Ent
 class DurableInbox(Inbox):
     """The inbox of one platform."""
 
-    def __init__(self, platform: str, store: Store, arrived: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        platform: str,
+        store: Store,
+        arrived: Callable[[Entry], None],
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """*redact* takes out of a message what is not to be kept."""
         self._platform = platform
         self._store = store
         self._arrived = arrived
+        self._redact = redact
         self.heard = 0
         """Messages taken in."""
 
     async def put(self, messages: tuple[Inbound, ...], *, cursor: str = "") -> None:
         """Keep *messages* and *cursor* in one commit, then let them be worked on."""
         reach("inbox.fetched")
+        messages = tuple(
+            msgspec.structs.replace(message, text=self._redact(message.text))
+            for message in messages
+        )
         changes: list[Change] = [
             Enqueue(QUEUE, entry_key(message), msgspec.json.encode(Entry(message)))
             for message in messages

@@ -121,6 +121,11 @@ class Host:
             index = open_index(str(paths.home), seconds=seconds, choices=choices)
         return cls(paths, index, given)
 
+    def afresh(self) -> Host:
+        """Open the home again, every plugin listed anew: for who has just installed one."""
+        importlib.invalidate_caches()
+        return Host.open(self.paths.home, overrides=self._overrides, fresh=True)
+
     @functools.cached_property
     def config(self) -> Config:
         """The configuration. Reading it imports YAML, so not every command does."""
@@ -240,6 +245,14 @@ class Host:
                     raise
                 self.log(offer.plugin).warning(str(error))
         return made
+
+    def secret_references(self) -> dict[str, tuple[str, ...]]:
+        """Give the references that settings have as defaults, each with the plugins that do."""
+        found: dict[str, tuple[str, ...]] = {}
+        for plugin, references in sorted(self._declared.items()):
+            for reference in references:
+                found[reference] = (*found.get(reference, ()), plugin)
+        return found
 
     def context(self, plugin: str) -> PluginContext:
         """Give what the plugin's objects are called with."""

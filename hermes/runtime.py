@@ -41,7 +41,8 @@ from hermes.session import OWNER, PersonId, SessionId, SessionInfo, SessionKey
 from hermes.state import StoredState
 from hermes.store import Bind, Change, Describe, Store
 from hermes.stream import Listener
-from hermes.terminal import Terminal, TerminalBackend, TerminalSpec
+from hermes.terminal import Terminal
+from hermes.terminals import Terminals
 from hermes.toolbox import Toolbox
 from hermes.transcript import Transcript
 from hermes.turn import Reply
@@ -68,6 +69,9 @@ class Runtime:
         self.log = host.logs.bind(plugin="hermes")
         self.resources = Resources(self.log)
         self.children = ProcessChildren(host.paths.run, host.secrets)
+        self.terminals = Terminals(
+            host, self.resources, self.children, lambda: self.store, self._works
+        )
         self.links: list[Link] = []
         self.store: Store
         self.models = ModelCalls(host, self.resources)
@@ -125,6 +129,7 @@ class Runtime:
         self.store = await self.resources.get("store", lambda: host.create("stores", name))
         self.questions = Questions(self.store)
         self._start_observers()
+        self.terminals.reap_later()
 
     async def _close(self) -> None:
         await asyncio.gather(*(mailbox.close() for mailbox in list(self._mailboxes.values())))
@@ -133,6 +138,7 @@ class Runtime:
             listener.close()
             await asyncio.wait((task,), timeout=1)
             task.cancel()
+        await self.terminals.close()
         await self.resources.close()
         await self.children.close()
 
@@ -227,7 +233,7 @@ class Runtime:
         """Give the agent of a conversation, folding its journal where it is not in memory."""
         agent = self._agents.pop(info.id, None)
         if agent is None:
-            transcript = Transcript(self.store, info.id)
+            transcript = Transcript(self.store, info.id, redact=self.host.secrets.redact)
             agent = Agent(transcript, self.toolbox(transcript, info, ()), self.models.call)
         if agent.transcript.fold.head < info.head or agent.transcript.fold.stale:
             await agent.transcript.refresh()
@@ -280,40 +286,15 @@ class Runtime:
             transcript=transcript,
             info=info,
             context=self.host.context,
-            terminal=self.terminal,
-            directory=self.directory,
-            backend=self.host.config.section("hermes").terminal.backend,
+            terminals=self.terminals,
             outputs=self.host.paths.outputs,
             redact=self.host.secrets.redact,
+            redact_file=self.host.secrets.redact_file,
         )
-
-    # -- terminals ----------------------------------------------------------------------------
-
-    def scope(self, info: SessionInfo) -> str:
-        """Name who shares a terminal with this conversation."""
-        kind = self.host.config.section("hermes").terminal.scope
-        return {"person": f"person-{info.person}", "global": "global"}.get(kind, info.id)
 
     async def terminal(self, info: SessionInfo) -> Terminal:
         """Give the terminal of a conversation's scope, opened at first use."""
-        scope = self.scope(info)
-        name = self.host.config.section("hermes").terminal.backend
-        backend: TerminalBackend = await self.resources.get(
-            ("terminals", name), lambda: self.host.create("terminals", name)
-        )
-
-        async def make() -> Terminal:
-            terminal = await backend.terminal(TerminalSpec(scope, info.directory))
-            terminal.isolated = backend.isolated
-            return terminal
-
-        terminal: Terminal = await self.resources.get(("terminal", scope), make)
-        return terminal
-
-    def directory(self, info: SessionInfo) -> str:
-        """Where a command of this conversation would start now."""
-        terminal: Terminal | None = self.resources.peek(("terminal", self.scope(info)))
-        return terminal.state.directory if terminal is not None else info.directory
+        return await self.terminals.get(info)
 
     # -- memory, observers --------------------------------------------------------------------
 

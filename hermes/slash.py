@@ -52,7 +52,7 @@ class Slash:
             self._names = sorted(
                 name
                 for name, offered in self._host.offers("commands").items()
-                if "chat" in offered.surfaces and not offered.hidden
+                if "chat" in offered.surfaces and not offered.hidden and " " not in name
             )
         return self._names
 

@@ -185,6 +185,13 @@ class Store(Resource):
     async def bound(self, key: SessionKey) -> SessionId | None:
         """Give the conversation that *key* means."""
 
+    async def keys(self, session: SessionId) -> tuple[SessionKey, ...]:
+        """Give the keys that mean a conversation now: the chats it is in.
+
+        A store that cannot tell gives none; then a chat's conversations share no terminal.
+        """
+        return ()
+
     @abstractmethod
     async def pending(
         self, queue: str, limit: int | None = None, keys: Sequence[str] | None = None

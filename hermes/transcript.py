@@ -8,7 +8,7 @@ without an output, an output without a use, ids used twice); the records are nev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ from hermes.records import (
     Steered,
     UserSaid,
 )
+from hermes.redaction import redact_all
 from hermes.store import Append, Change, Store
 
 LOST = "[No result was recorded for this call.]"
@@ -229,8 +230,15 @@ def fold(records: Iterable[Record]) -> Fold:
 class Transcript:
     """The fold of one conversation and the only writer to its journal in this process."""
 
-    def __init__(self, store: Store, session: str, folded: Fold | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        session: str,
+        folded: Fold | None = None,
+        redact: Callable[[str], str] = str,
+    ) -> None:
         self.store = store
+        self._redact = redact
         self.session = session
         self.fold = folded or Fold()
         self.owner = ""
@@ -248,8 +256,8 @@ class Transcript:
                 self.fold = fold(await self.store.records(self.session))
 
     def note(self, body: Body, turn: str = "") -> None:
-        """Add a record to the next commit."""
-        self._pending.append(Record(turn, body))
+        """Add a record to the next commit, without the secrets that stand in it."""
+        self._pending.append(Record(turn, redact_all(body, self._redact)))
 
     def also(self, changes: Sequence[Change]) -> None:
         """Add other changes to the next commit."""

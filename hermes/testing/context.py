@@ -57,6 +57,7 @@ class GivenSecrets(Secrets):
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self.values = dict(values or {})
         self._read: set[str] = set()
+        self._rules: list[Callable[[str], str]] = []
 
     def get(self, secret: Secret) -> str | None:
         name = secret.reference
@@ -68,7 +69,12 @@ class GivenSecrets(Secrets):
     def redact(self, text: str) -> str:
         for value in sorted(self._read, key=len, reverse=True):  # a longer one may hold a shorter
             text = text.replace(value, "[secret]")
+        for rule in self._rules:
+            text = rule(text)
         return text
+
+    def add_rule(self, rule: Callable[[str], str]) -> None:
+        self._rules.append(rule)
 
 
 class HomePaths(Paths):

@@ -1,15 +1,15 @@
-"""A real gateway over a platform that a test gives: what a platform's author tests a chat with.
+"""A real `Gateway` over parts that a test gives: messages in, replies out, durably.
 
 platform = FakePlatform()
-async with serving(tmp_path, platform, provider=ScriptedProvider("Hello!")):
+async with open_gateway(tmp_path, platform, provider=ScriptedProvider("Hello!")) as gateway:
     platform.say("Hi")
-    assert await platform.took(1) == ["Hello!"]
+    assert await platform.said(1) == ["Hello!"]
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,53 +19,57 @@ import msgspec
 from hermes.gateway import Gateway
 from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Admission, Inbound, Platform
-from hermes.provider import Provider
-from hermes.store import Store
+from hermes.session import Role
 from hermes.testing.runtime import AllowAll, open_runtime
-from hermes.tools import Tool
 
 
 class LetIn(Middleware):
-    """Lets everybody in, as a user of their own; ``stranger`` is refused."""
+    """Lets everybody in whom *roles* do not leave out: sender's id to role, or None for nobody."""
 
     stage = Stage.GUARD
 
+    def __init__(self, roles: Mapping[str, Role | None] | None = None) -> None:
+        self.roles = dict(roles or {})
+
     async def receive(self, inbound: Inbound, call_next: Next[Inbound, Admission]) -> Admission:
-        if inbound.sender.id == "stranger":
+        if inbound.vouched:
+            return await call_next(inbound)
+        role = self.roles.get(inbound.sender.id, "user")
+        if role is None:
             return Admission("refused", "Who are you?")
         person = f"p{inbound.sender.id}"
-        return await call_next(msgspec.structs.replace(inbound, role="user", person=person))
+        return await call_next(msgspec.structs.replace(inbound, role=role, person=person))
 
 
 @asynccontextmanager
-async def serving(
+async def open_gateway(
     home: Path,
     *platforms: Platform,
-    provider: Provider,
-    store: Store | None = None,
-    middleware: Sequence[Middleware] = (),
-    tools: Sequence[Tool] = (),
+    middleware: Iterable[Middleware] | None = None,
     offers: Mapping[str, Mapping[str, Any]] | None = None,
-    **settings: Any,
+    settings: Mapping[str, Any] | None = None,
+    **parts: Any,
 ) -> AsyncIterator[Gateway]:
-    """Serve *platforms*, each under its ``name`` (else ``fake``), until the block ends.
+    """Serve *platforms*, named by their `name` (``fake`` without), until the block ends.
 
-    *middleware* stands beside one that grants every tool call and one that lets everybody in;
-    *settings* are those of ``gateway:``. Pass the same *store* again to play a restart.
+    *middleware* left out lets everybody in and grants every call. *settings* are those of
+    ``gateway:``; *parts* go to `open_runtime` (provider, store, tools).
     """
-    named = {getattr(platform, "name", "fake"): platform for platform in platforms}
+    named = {getattr(each, "name", "fake"): each for each in platforms}
+    given = {"platforms": named, **(offers or {})}
     async with open_runtime(
         home,
-        provider=provider,
-        store=store,
-        tools=tools,
-        middleware=[AllowAll(), LetIn(), *middleware],
-        settings={"gateway": settings},
-        offers={"platforms": named, **(offers or {})},
+        middleware=[AllowAll(), LetIn()] if middleware is None else middleware,
+        settings={"gateway": dict(settings or {})},
+        offers=given,
         surface="gateway",
+        **parts,
     ) as runtime:
         gateway = Gateway(runtime)
         task = asyncio.ensure_future(gateway.run())
+        ready = asyncio.ensure_future(gateway.ready.wait())
+        await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
         try:
             yield gateway
         finally:

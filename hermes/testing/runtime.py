@@ -19,7 +19,7 @@ import msgspec
 
 from hermes.context import PluginContext
 from hermes.errors import NotFound
-from hermes.kernel_settings import GatewaySettings
+from hermes.kernel_settings import GatewaySettings, TerminalSettings
 from hermes.middleware import Middleware, Next, Stage
 from hermes.plugins import Offered
 from hermes.provider import Provider
@@ -48,12 +48,12 @@ class GivenHost:
         home: Path,
         offers: Mapping[str, Mapping[str, Any]],
         settings: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
     ) -> None:
         self._offers = offers
         self.paths = SimpleNamespace(
             home=home, run=home / "run", outputs=home / "outputs", cache=home / "cache"
         )
-        terminal = {"backend": "fake", "scope": "conversation"}
         kernel: dict[str, Any] = {
             "model": "scripted:model",
             "store": "memory",
@@ -64,13 +64,15 @@ class GivenHost:
             **(settings or {}),
         }
         kernel["gateway"] = msgspec.convert(kernel.get("gateway", {}), GatewaySettings)
-        kernel["terminal"] = SimpleNamespace(**{**terminal, **kernel.get("terminal", {})})
+        kernel["terminal"] = msgspec.convert(
+            {"backend": "fake", **kernel.get("terminal", {})}, TerminalSettings
+        )
         self.config = GivenConfig("hermes", {"hermes": SimpleNamespace(**kernel)})
         self.secrets = GivenSecrets()
         self.logged = CapturedLog()
         self.logs = SimpleNamespace(bind=lambda **fields: self.logged)
         self._attached: dict[str, Any] = {}
-        self._contexts: dict[str, PluginContext] = {}
+        self._contexts = {"test": context} if context else {}
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
@@ -115,12 +117,14 @@ async def open_runtime(
     settings: Mapping[str, Any] | None = None,
     offers: Mapping[str, Mapping[str, Any]] | None = None,
     surface: str = "test",
+    context: PluginContext | None = None,
 ) -> AsyncIterator[Runtime]:
     """Open a runtime over what is given.
 
     *provider* answers as ``scripted:model``. *middleware* left out grants every call. *settings*
     replace fields of the kernel's section. *offers* adds others: kind to name to object, or to a
-    class that takes a context. Pass the same *store* again to play a restart.
+    class that takes a context: *context*, which calls of tools get too (for a tool with settings).
+    Pass the same *store* again to play a restart.
     """
     links = [AllowAll()] if middleware is None else list(middleware)
     given: dict[str, dict[str, Any]] = {
@@ -131,7 +135,7 @@ async def open_runtime(
     }
     for kind, more in (offers or {}).items():
         given.setdefault(kind, {}).update(more)
-    host = GivenHost(home, given, settings)
+    host = GivenHost(home, given, settings, context)
     async with Runtime.open(host=cast(Any, host), surface=surface) as runtime:
         yield runtime
 

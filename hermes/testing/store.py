@@ -255,6 +255,9 @@ class MemoryStore(Store):
     async def bound(self, key: SessionKey) -> SessionId | None:
         return self.disk.bindings.get(key)
 
+    async def keys(self, session: SessionId) -> tuple[SessionKey, ...]:
+        return tuple(key for key, bound in self.disk.bindings.items() if bound == session)
+
     async def pending(
         self, queue: str, limit: int | None = None, keys: Sequence[str] | None = None
     ) -> list[Item]:

@@ -201,7 +201,9 @@ class World:
 def echo(exchange: Any) -> Say:
     said = exchange.json["messages"][-1]["content"]
     text = said if isinstance(said, str) else said[-1]["text"]
-    return Say(chunks=("re: ", text[text.index("message") :]))
+    shown = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.2, shown.set)  # long enough for a draft
+    return Say(chunks=("re: ", text[text.index("message") :]), hold=shown, hold_after=1)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from hermes import hookspecs
+from hermes.cli import OWN
 from hermes.commands import Command, Group
 from hermes.memory import Memory
 from hermes.middleware import Middleware
@@ -103,17 +104,20 @@ def listing_problems(module: ModuleType) -> list[str]:
         f"{name.removeprefix('hermes_')}: {said}"
         for name, function in hooks(module).items()
         if name in HOOKS
-        for said in _listing_problems(function())
+        for said in _listing_problems(name, function())
     ]
 
 
-def _listing_problems(listed: Any) -> Iterator[str]:
+def _listing_problems(hook: str, listed: Any) -> Iterator[str]:
     if not isinstance(listed, list) or not all(isinstance(offer, Offer) for offer in listed):
         yield f"must return a list of Offer, not {listed!r}"
         return
     names = [offer.name for offer in listed]
     for offer in listed:
-        if not NAME.match(offer.name):
+        named = offer.name
+        if hook == "hermes_commands" and named.partition(" ")[0] in OWN:
+            named = named.partition(" ")[2]  # a sub-command of a group of the kernel's
+        if not NAME.match(named):
             yield f"{offer.name!r}: names are lower case letters, digits, - and _"
         if names.count(offer.name) > 1:
             yield f"{offer.name!r} is offered twice"
@@ -142,6 +146,16 @@ def target_problems(kind: str, offer: Offer, module: ModuleType) -> list[str]:
             return [f"{where} is no {contract.__name__}"]
         return [f"{where} lacks {missing}"] if missing else []
     return [] if callable(target) else [f"{where} is neither a class nor a factory"]
+
+
+def make(offer: Offer, kind: str, context: Any) -> Any:
+    """Create what *offer* names as the host does."""
+    target = resolve(offer.target)
+    if kind in ("settings", "commands") or not callable(target):
+        return target
+    if inspect.isclass(target) or kind in KINDS:
+        return target(context)
+    return target
 
 
 def made_problems(kind: str, offer: Offer, made: Any) -> list[str]:

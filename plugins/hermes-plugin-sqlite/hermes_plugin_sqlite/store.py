@@ -135,6 +135,9 @@ class SQLiteStore(Store):
     async def bound(self, key: SessionKey) -> SessionId | None:
         return await self._read(lambda db: reader.bound(db, key))
 
+    async def keys(self, session: SessionId) -> tuple[SessionKey, ...]:
+        return await self._read(lambda db: reader.keys(db, session))
+
     async def pending(
         self, queue: str, limit: int | None = None, keys: Sequence[str] | None = None
     ) -> list[Item]:
