@@ -154,6 +154,7 @@ class PluginContext:
     __slots__ = (
         "children",
         "config",
+        "incognito",
         "log",
         "models",
         "paths",
@@ -175,6 +176,7 @@ class PluginContext:
         log: Log,
         models: Models,
         children: Children,
+        incognito: bool = False,
     ) -> None:
         self.plugin = plugin
         self.settings = settings
@@ -188,3 +190,6 @@ class PluginContext:
         self.log = log
         self.models = models
         self.children = children
+        self.incognito = incognito
+        """Nothing of what happens may be kept. Folders of `paths` but the home are of memory and
+        go with the process; a plugin that writes into the home itself does not do so now."""

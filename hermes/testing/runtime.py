@@ -51,6 +51,7 @@ class GivenHost:
         context: PluginContext | None = None,
     ) -> None:
         self._offers = offers
+        self.incognito = False
         self.paths = SimpleNamespace(
             home=home, run=home / "run", outputs=home / "outputs", cache=home / "cache"
         )
