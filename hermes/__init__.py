@@ -37,7 +37,7 @@ _MODULES = {
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
     "middleware": "Middleware Next Stage",
     "prompt": "PromptSection PromptSession",
-    "commands": "Command CommandContext Group Rest UsageError command group",
+    "commands": "Command CommandContext CommandFamily Group Rest UsageError command group",
     "service": "Check Finding Observer Service",
     "offers": "Offer hookimpl",
     "killpoint": "reach",
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from hermes.commands import (
         Command as Command,
         CommandContext as CommandContext,
+        CommandFamily as CommandFamily,
         Group as Group,
         Rest as Rest,
         UsageError as UsageError,

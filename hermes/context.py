@@ -9,10 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from hermes.provider import Models
 from hermes.settings import Secret
+
+if TYPE_CHECKING:
+    from hermes.runtime import Runtime
 
 Scope: TypeAlias = Literal["process", "session", "person"]
 """Whose value it is."""
@@ -159,6 +162,7 @@ class PluginContext:
         "models",
         "paths",
         "plugin",
+        "runtime",
         "secrets",
         "settings",
         "state",
@@ -177,6 +181,7 @@ class PluginContext:
         models: Models,
         children: Children,
         incognito: bool = False,
+        runtime: Runtime | None = None,
     ) -> None:
         self.plugin = plugin
         self.settings = settings
@@ -193,3 +198,6 @@ class PluginContext:
         self.incognito = incognito
         """Nothing of what happens may be kept. Folders of `paths` but the home are of memory and
         go with the process; a plugin that writes into the home itself does not do so now."""
+        self.runtime = cast("Runtime", runtime)
+        """The open runtime: its journal and its conversations, for a plugin that searches them or
+        begins some of its own. Before one is open, using it raises HermesError."""

@@ -92,7 +92,8 @@ def hermes_prompts() -> list[Offer]:
 
 @hookspec
 def hermes_commands() -> list[Offer]:
-    """Offer commands: a target is a `Command` or `Group`; the offer's name is what people type.
+    """Offer commands: a target is a `Command` or `Group`, or a `CommandFamily` class where the
+    offer says ``family=True``; people type the offer's name, of a family its members'.
 
     A name of two words, the first of which is a group of the kernel's (``plugins new``), adds a
     sub-command to it, for the shell.

@@ -32,6 +32,7 @@ from hermes.mailbox import Mailbox
 from hermes.memory import Memory
 from hermes.models import ModelCalls
 from hermes.opening import Prompts, Tools
+from hermes.outbox import Outbox
 from hermes.paths import IncognitoPaths
 from hermes.plugins import Host
 from hermes.provider import ModelInfo
@@ -77,6 +78,7 @@ class Runtime:
         )
         self.links: list[Link] = []
         self.store: Store
+        self.outbox: Outbox
         self.models = ModelCalls(host, self.resources)
         self.questions: Questions
         self.tools = Tools(host, self.resources, self.log)
@@ -121,6 +123,7 @@ class Runtime:
             models=self.models,
             state=lambda plugin: StoredState(plugin, lambda: self.store),
             children=self.children,
+            runtime=self,
         )
         self.links = [
             Link(offer.plugin, offer.name, made, offer.optional)
@@ -133,6 +136,7 @@ class Runtime:
         name = host.config.section("hermes").store
         self.store = await self.resources.get("store", lambda: host.create("stores", name))
         self.questions = Questions(self.store)
+        self.outbox = Outbox(self.store, host.paths)
         self._start_observers()
         self.terminals.reap_later()
 

@@ -21,6 +21,7 @@ from hermes.context import PluginContext
 from hermes.errors import NotFound
 from hermes.kernel_settings import GatewaySettings, TerminalSettings
 from hermes.middleware import Middleware, Next, Stage
+from hermes.paths import private
 from hermes.plugins import Offered
 from hermes.provider import Provider
 from hermes.runtime import Runtime
@@ -53,7 +54,11 @@ class GivenHost:
         self._offers = offers
         self.incognito = False
         self.paths = SimpleNamespace(
-            home=home, run=home / "run", outputs=home / "outputs", cache=home / "cache"
+            home=home,
+            run=home / "run",
+            outputs=home / "outputs",
+            outgoing=private(home / "outgoing"),
+            cache=home / "cache",
         )
         kernel: dict[str, Any] = {
             "model": "scripted:model",
@@ -74,6 +79,8 @@ class GivenHost:
         self.logs = SimpleNamespace(bind=lambda **fields: self.logged)
         self._attached: dict[str, Any] = {}
         self._contexts = {"test": context} if context else {}
+        self.families: frozenset[str] | set[str] = frozenset()
+        """Names of offers that are families."""
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
@@ -83,6 +90,7 @@ class GivenHost:
                 "Given by a test",
                 plugin="test",
                 kind=kind,
+                family=name in self.families,
                 always=kind == "memory",
             )
             for name in self._offers.get(kind, {})
@@ -101,6 +109,9 @@ class GivenHost:
             raise NotFound(f"no {kind} {name!r}") from None
         return made(self.context("test")) if isinstance(made, type) else made
 
+    def log(self, plugin: str) -> CapturedLog:
+        return self.logged
+
     @property
     def slash(self) -> Slash:
         return Slash(cast(Any, self))
@@ -110,7 +121,9 @@ class GivenHost:
 
     def context(self, plugin: str) -> PluginContext:
         if plugin not in self._contexts:
-            self._contexts[plugin] = make_context(plugin, home=self.paths.home)
+            self._contexts[plugin] = make_context(
+                plugin, home=self.paths.home, runtime=self._attached.get("runtime")
+            )
         return self._contexts[plugin]
 
 

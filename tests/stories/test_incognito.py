@@ -62,13 +62,13 @@ async def test_at_a_terminal_neither(system: Any, asks: Any) -> None:
     before = files(system.home)
     system.model.will(*works(asks), "Again.")
     terminal = system.terminal("--incognito", "--yolo")
-    await terminal.sees("Incognito: nothing of this is kept")
-    terminal.types(f"I live in {CANARY}\r")
-    await terminal.sees("You live in")
-    terminal.types(f"/memory add Lives in {CANARY}\r")
-    await terminal.sees("memories are left alone")
-    terminal.types("/quit\r")
-    assert await terminal.ended() == 0
+    await asyncio.to_thread(terminal.expect, "Incognito: nothing of this is kept")
+    terminal.send(f"I live in {CANARY}\r")
+    await asyncio.to_thread(terminal.expect, "You live in")
+    terminal.send(f"/memory add Lives in {CANARY}\r")
+    await asyncio.to_thread(terminal.expect, "memories are left alone")
+    terminal.send("/quit\r")
+    assert await asyncio.to_thread(terminal.ends) == 0
     assert files(system.home) == before
     assert left() == []
 
