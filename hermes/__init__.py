@@ -32,7 +32,8 @@ _MODULES = {
     "terminal": "CommandResult FileInfo Output Process Terminal TerminalBackend TerminalError"
     " TerminalLimits TerminalSpec TerminalState",
     "memory": "Memory",
-    "store": "Append Bind Change Describe Enqueue Hit Item Lease Order SetState Settle Store StoreStats",
+    "store": "Append Bind Change Describe Enqueue Hit Item Lease Order SetState Settle Store"
+    " StoreStats",
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
     "middleware": "Middleware Next Stage",
     "prompt": "PromptSection PromptSession",
