@@ -20,6 +20,7 @@ _MODULES = {
     " StreamRestarted TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted"
     " TurnFinished UsageReported",
     "resource": "Resource",
+    "files": "locked_file replace_file",
     "settings": "Secret",
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
@@ -37,7 +38,7 @@ _MODULES = {
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
     "middleware": "Middleware Next Stage",
     "prompt": "PromptSection PromptSession",
-    "commands": "Command CommandContext Group Rest UsageError command group",
+    "commands": "Command CommandContext CommandFamily Group Rest UsageError command group",
     "service": "Check Finding Observer Service",
     "offers": "Offer hookimpl",
     "killpoint": "reach",
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from hermes.commands import (
         Command as Command,
         CommandContext as CommandContext,
+        CommandFamily as CommandFamily,
         Group as Group,
         Rest as Rest,
         UsageError as UsageError,
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
         TurnFinished as TurnFinished,
         UsageReported as UsageReported,
     )
+    from hermes.files import locked_file as locked_file, replace_file as replace_file
     from hermes.killpoint import reach as reach
     from hermes.memory import Memory as Memory
     from hermes.messages import (

@@ -21,6 +21,7 @@ from hermes.context import PluginContext
 from hermes.errors import NotFound
 from hermes.kernel_settings import GatewaySettings, TerminalSettings
 from hermes.middleware import Middleware, Next, Stage
+from hermes.paths import private
 from hermes.plugins import Offered
 from hermes.provider import Provider
 from hermes.runtime import Runtime
@@ -52,7 +53,11 @@ class GivenHost:
     ) -> None:
         self._offers = offers
         self.paths = SimpleNamespace(
-            home=home, run=home / "run", outputs=home / "outputs", cache=home / "cache"
+            home=home,
+            run=home / "run",
+            outputs=home / "outputs",
+            outgoing=private(home / "outgoing"),
+            cache=home / "cache",
         )
         kernel: dict[str, Any] = {
             "model": "scripted:model",
@@ -73,10 +78,20 @@ class GivenHost:
         self.logs = SimpleNamespace(bind=lambda **fields: self.logged)
         self._attached: dict[str, Any] = {}
         self._contexts = {"test": context} if context else {}
+        self.families: frozenset[str] | set[str] = frozenset()
+        """Names of offers that are families."""
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
-            name: Offered(name, "test:it", "Given by a test", plugin="test", kind=kind)
+            name: Offered(
+                name,
+                "test:it",
+                "Given by a test",
+                plugin="test",
+                kind=kind,
+                family=name in self.families,
+                always=kind == "memory",
+            )
             for name in self._offers.get(kind, {})
         }
 
@@ -93,6 +108,9 @@ class GivenHost:
             raise NotFound(f"no {kind} {name!r}") from None
         return made(self.context("test")) if isinstance(made, type) else made
 
+    def log(self, plugin: str) -> CapturedLog:
+        return self.logged
+
     @property
     def slash(self) -> Slash:
         return Slash(cast(Any, self))
@@ -102,7 +120,9 @@ class GivenHost:
 
     def context(self, plugin: str) -> PluginContext:
         if plugin not in self._contexts:
-            self._contexts[plugin] = make_context(plugin, home=self.paths.home)
+            self._contexts[plugin] = make_context(
+                plugin, home=self.paths.home, runtime=self._attached.get("runtime")
+            )
         return self._contexts[plugin]
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from hermes import hookspecs
 from hermes.cli import OWN
-from hermes.commands import Command, Group
+from hermes.commands import Command, CommandFamily, Group
 from hermes.memory import Memory
 from hermes.middleware import Middleware
 from hermes.offers import Offer
@@ -151,7 +151,7 @@ def target_problems(kind: str, offer: Offer, module: ModuleType) -> list[str]:
 def make(offer: Offer, kind: str, context: Any) -> Any:
     """Create what *offer* names as the host does."""
     target = resolve(offer.target)
-    if kind in ("settings", "commands") or not callable(target):
+    if kind == "settings" or (kind == "commands" and not offer.family) or not callable(target):
         return target
     if inspect.isclass(target) or kind in KINDS:
         return target(context)
@@ -171,8 +171,8 @@ def made_problems(kind: str, offer: Offer, made: Any) -> list[str]:
 
 
 def _is_family(kind: str, made: Any) -> bool:
-    """Only families of tools have a contract so far."""
-    return kind != "tools" or isinstance(made, ToolsetFamily)
+    families: dict[str, type] = {"tools": ToolsetFamily, "commands": CommandFamily}
+    return isinstance(made, families.get(kind, ()))
 
 
 def _fits(kind: str, made: Any) -> bool:
