@@ -23,6 +23,7 @@ from hermes import (
     SessionKey,
 )
 
+NAME = "acorn"
 SECONDS = 30.0
 """How long the server may take to be reached and to answer a send."""
 ROOM = 1_000_000
@@ -52,11 +53,11 @@ class LinePlatform(Platform):
                 said = answer(line)
                 # In one commit: a message that could not be kept comes again after a restart.
                 await inbox.put((inbound(said),), cursor=str(said["seq"]))
-        raise Failed(Failure("transient", "the server hung up", "acorn"))
+        raise Failed(Failure("transient", "the server hung up", NAME))
 
     async def send(self, part: Part) -> Receipt:
         if part.edits:
-            raise Failed(Failure("bad_request", "messages cannot be edited here", "acorn"))
+            raise Failed(Failure("bad_request", "messages cannot be edited here", NAME))
         message = {"chat": part.key.chat, "text": part.text, "key": part.token}
         return Receipt(await self._ask(message))
 
@@ -68,7 +69,7 @@ class LinePlatform(Platform):
             async with asyncio.timeout(SECONDS):
                 line = await reader.readline()
             if not line:
-                raise Failed(Failure("transient", "the server hung up", "acorn"))
+                raise Failed(Failure("transient", "the server hung up", NAME))
             return str(answer(line)["id"])
 
     @asynccontextmanager
@@ -87,9 +88,9 @@ class LinePlatform(Platform):
             finally:
                 writer.close()
         except TimeoutError:
-            raise Failed(Failure("timeout", "the server does not answer", "acorn")) from None
+            raise Failed(Failure("timeout", "the server does not answer", NAME)) from None
         except ConnectionError as error:
-            raise Failed(Failure("transient", f"no connection: {error}", "acorn")) from None
+            raise Failed(Failure("transient", f"no connection: {error}", NAME)) from None
 
 
 def answer(line: bytes) -> dict[str, Any]:
@@ -97,15 +98,15 @@ def answer(line: bytes) -> dict[str, Any]:
     said: dict[str, Any] = json.loads(line)
     if error := said.get("error"):
         kind: FailureKind = "auth" if error == "auth" else "bad_request"
-        raise Failed(Failure(kind, str(said.get("text", error)), "acorn"))
+        raise Failed(Failure(kind, str(said.get("text", error)), NAME))
     return said
 
 
 def inbound(said: dict[str, Any]) -> Inbound:
     """Make a message of what the server told."""
     return Inbound(
-        SessionKey("acorn", str(said["chat"])),
+        SessionKey(NAME, str(said["chat"])),
         str(said["id"]),
-        Account("acorn", str(said["sender"]), str(said.get("name", ""))),
+        Account(NAME, str(said["sender"]), str(said.get("name", ""))),
         str(said["text"]),
     )

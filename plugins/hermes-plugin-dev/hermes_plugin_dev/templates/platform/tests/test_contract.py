@@ -24,7 +24,8 @@ class TestPlatform(PlatformContract):
         await self.server.start()
         settings = Settings(host="127.0.0.1", port=self.server.port)
         secrets = {"ACORN_TOKEN": "secret"}
-        yield LinePlatform(plugin_context("acorn", settings=settings, secrets=secrets))
+        context = plugin_context("acorn", settings=settings, secrets=secrets)
+        yield LinePlatform(context)
         await self.server.stop()
 
     def say(self, platform: Platform, text: str, id: str) -> None:

@@ -128,7 +128,8 @@ class Room(Terminal):
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            raise TerminalError(f"acorn: cannot run in {before.directory}: {error}") from None
+            said = f"acorn: cannot run in {before.directory}: {error}"
+            raise TerminalError(said) from None
 
     async def _follow(
         self,
