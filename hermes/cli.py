@@ -20,7 +20,8 @@ OWN = {
     "plugins": ("hermes.shell:plugins", "List, check, enable and disable plugins"),
     "version": ("hermes.shell:version", "Say which Hermes, Python and plugins these are"),
 }
-"""The kernel's own commands."""
+"""The kernel's own commands. A plugin may add to one that has sub-commands: it offers the command
+``plugins new``, and that is then ``hermes plugins new``."""
 
 
 def main(argv: "list[str] | None" = None) -> int:
@@ -75,7 +76,8 @@ def run(arguments: "list[str]") -> int:
     name, *rest = arguments
     if name not in OWN:
         index = open_index(home)
-        known = index.offers("commands")
+        offered = index.offers("commands")
+        known = [one for one, found in offered.items() if " " not in one and not found[0]["family"]]
         if name not in known:
             return _unknown(name, [*OWN, *known], index)
     from hermes.shell import run_command  # noqa: PLC0415
@@ -112,7 +114,9 @@ def _root(index: "Index", home: str) -> "click.Group":
     shown = {
         name: offer["summary"]
         for name, offer in offers.items()
-        if not offer["hidden"] and "cli" in offer.get("surfaces", ("cli",))
+        if " " not in name
+        and not (offer["hidden"] or offer["family"])
+        and "cli" in offer.get("surfaces", ("cli",))
     }
     shown = dict(sorted({**shown, **{name: summary for name, (_, summary) in OWN.items()}}.items()))
 

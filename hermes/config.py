@@ -23,7 +23,7 @@ from hermes import schemas
 from hermes.context import ConfigView
 from hermes.document import Document, KeyPath
 from hermes.errors import ConfigError, PluginError
-from hermes.files import locked, replace
+from hermes.files import locked_file, replace_file
 from hermes.kernel_settings import KernelSettings, legacy, translated
 from hermes.paths import HomePaths
 from hermes.redaction import SHOWN
@@ -206,11 +206,11 @@ class Config(ConfigView):
         return f"{dotted}: kept as {name} in {self._secrets.env_file}"
 
     def _write(self, change: Callable[[Document], str]) -> None:
-        with locked(self.file):
+        with locked_file(self.file):
             before = _read(self.file)
             after = change(Document(before, self.file.name))
             if after != before:
-                replace(self.file, after)
+                replace_file(self.file, after)
         self.reload()
 
     def _explain_written(self, path: KeyPath) -> Any:
@@ -249,7 +249,7 @@ class Config(ConfigView):
         if not wrong and state is not None:
             if text.strip() and (not good.exists() or good.read_bytes() != text.encode()):
                 with contextlib.suppress(OSError):
-                    replace(self._paths.cache / good.name, text, mode=0o600)
+                    replace_file(self._paths.cache / good.name, text, mode=0o600)
             return state
         problems += state.problems if state else []
         with contextlib.suppress(ConfigError):

@@ -9,10 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from hermes.provider import Models
 from hermes.settings import Secret
+
+if TYPE_CHECKING:
+    from hermes.runtime import Runtime
 
 Scope: TypeAlias = Literal["process", "session", "person"]
 """Whose value it is."""
@@ -158,6 +161,7 @@ class PluginContext:
         "models",
         "paths",
         "plugin",
+        "runtime",
         "secrets",
         "settings",
         "state",
@@ -175,6 +179,7 @@ class PluginContext:
         log: Log,
         models: Models,
         children: Children,
+        runtime: Runtime | None = None,
     ) -> None:
         self.plugin = plugin
         self.settings = settings
@@ -188,3 +193,6 @@ class PluginContext:
         self.log = log
         self.models = models
         self.children = children
+        self.runtime = cast("Runtime", runtime)
+        """The open runtime: its journal and its conversations, for a plugin that searches them or
+        begins some of its own. Before one is open, using it raises HermesError."""

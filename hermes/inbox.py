@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hermes.identity import now
 from hermes.killpoint import reach
 from hermes.platform import Inbound, Inbox
 from hermes.store import Change, Enqueue, SetState, Settle, Store
@@ -72,6 +73,8 @@ class DurableInbox(Inbox):
         self._redact = redact
         self.heard = 0
         """Messages taken in."""
+        self.last = 0
+        """When the last one was, in UTC microseconds."""
 
     async def put(self, messages: tuple[Inbound, ...], *, cursor: str = "") -> None:
         """Keep *messages* and *cursor* in one commit, then let them be worked on."""
@@ -89,7 +92,8 @@ class DurableInbox(Inbox):
         if changes:
             await self._store.commit(changes)
         reach("inbox.kept")
-        self.heard += len(messages)
+        if messages:
+            self.heard, self.last = self.heard + len(messages), now()
         # Only what is really pending: a repeat of an answered message is not.
         keys = tuple(entry_key(message) for message in messages)
         for entry in await waiting(self._store, keys) if keys else ():

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from hermes.chain import Broken, compose
-from hermes.delivery import Parcel, enqueue
 from hermes.errors import HermesError, one_line
 from hermes.following import Following
 from hermes.inbox import Entry, entry_key, settled, taken, waiting
 from hermes.killpoint import reach
 from hermes.mailbox import Busy, Letter
 from hermes.middleware import Next
+from hermes.outbox import Parcel, enqueue
 from hermes.platform import Admission, Inbound, Outgoing, Platform
 from hermes.session import Authority, SessionKey
 from hermes.store import Change
@@ -267,7 +267,7 @@ class Intake:
             self._gateway.delivery.post(parcel)
 
     def _platform(self, inbound: Inbound) -> Platform | None:
-        return self._gateway.platforms.get(inbound.key.platform)
+        return self._gateway.parts.platforms.get(inbound.key.platform)
 
 
 def _said(result: TurnResult) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hermes.context import Log, Secrets
-from hermes.files import locked
+from hermes.files import locked_file
 from hermes.paths import HomePaths
 
 LIMIT = 5_000_000
@@ -143,7 +143,7 @@ def append(file: Path, line: str) -> None:
 
 
 def _put_aside(file: Path) -> None:
-    with locked(file):
+    with locked_file(file):
         if not file.exists() or file.stat().st_size <= LIMIT:
             return  # another process was first
         for number in range(KEPT, 0, -1):

@@ -17,7 +17,7 @@ import msgspec
 
 from hermes.context import Secrets
 from hermes.errors import HermesError, PluginError
-from hermes.files import locked, replace
+from hermes.files import locked_file, replace_file
 from hermes.redaction import Redactor, Rule, looks_random
 from hermes.settings import Secret
 
@@ -137,7 +137,7 @@ class SecretStore(Secrets):
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise HermesError(f"not the name of a variable: {name}")
         self.conceal(value)
-        with locked(self.env_file):
+        with locked_file(self.env_file):
             text = self.env_file.read_text("utf-8") if self.env_file.exists() else ""
             line = f"{name}={_quoted(value)}"
             here = [match for match in _LINE.finditer(text) if match["name"] == name]
@@ -145,7 +145,7 @@ class SecretStore(Secrets):
                 text = text[: here[-1].start()] + line + text[here[-1].end() :]
             else:
                 text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
-            replace(self.env_file, text, mode=0o600)
+            replace_file(self.env_file, text, mode=0o600)
 
     def conceal_file(self, path: Path) -> None:
         """Redact what a JSON file of credentials holds, and let only its owner read it."""
@@ -167,13 +167,13 @@ class SecretStore(Secrets):
 
     def unset(self, name: str) -> bool:
         """Take a variable out of ``.env``; False where it was not there."""
-        with locked(self.env_file):
+        with locked_file(self.env_file):
             text = self.env_file.read_text("utf-8") if self.env_file.exists() else ""
             here = [match for match in _LINE.finditer(text) if match["name"] == name]
             for match in reversed(here):
                 text = text[: match.start()] + text[match.end() + 1 :]
             if here:
-                replace(self.env_file, text, mode=0o600)
+                replace_file(self.env_file, text, mode=0o600)
         return bool(here)
 
     def conceal(self, value: str) -> None:

@@ -205,11 +205,13 @@ def make_context(
     state: MemoryState | None = None,
     models: FakeModels | None = None,
     children: RealChildren | None = None,
+    runtime: Any = None,
 ) -> FakeContext:
     """Make the context of plugin *plugin* beneath *home*.
 
     *settings* is its struct, *sections* further config sections, *secrets* values by reference or
-    variable name, *variables* plain ones of the environment. Pass the *state* of an earlier context
+    variable name, *variables* plain ones of the environment, *runtime* what
+    `open_runtime` gave. Pass the *state* of an earlier context
     to play a restart.
     """
     own = {} if settings is None else {plugin: settings}
@@ -223,4 +225,5 @@ def make_context(
         log=CapturedLog(),
         models=models or FakeModels(),
         children=children or RealChildren(),
+        runtime=runtime,
     )
