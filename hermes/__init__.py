@@ -15,7 +15,7 @@ _MODULES = {
     "session": "Account Allowance Authority OWNER Role SessionId SessionInfo SessionKey",
     "records": "Answer Body Compacted Ended Erased Finished Note Opened QuestionAnswered"
     " QuestionPut Record Reprompted Resumed Rewound Started Steered Unknown UserSaid"
-    " decode encode searchable",
+    " decode encode mentions searchable",
     "events": "AgentEvicted Answered Asked Event Notice PluginEvent SessionReset"
     " StreamRestarted TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted"
     " TurnFinished UsageReported",
@@ -164,6 +164,7 @@ if TYPE_CHECKING:
         UserSaid as UserSaid,
         decode as decode,
         encode as encode,
+        mentions as mentions,
         searchable as searchable,
     )
     from hermes.resource import Resource as Resource

@@ -215,6 +215,18 @@ class Store(Resource):
         """
 
     @abstractmethod
+    async def erase_text(
+        self, text: str, why: str, *, person: PersonId | None = None
+    ) -> list[SessionId]:
+        """Forget *text* (`hermes.mentions`): the turns that hold it, prompts, summaries, titles and
+        state values, of *person*'s conversations or, where None, of all.
+
+        Records are blanked as by `erase`, and each conversation that lost some ends with one more
+        tombstone, so that whoever holds it in memory reads it anew. Gives those conversations. One
+        with a held lease raises `Conflict`, and then nothing is forgotten.
+        """
+
+    @abstractmethod
     async def stats(self) -> StoreStats:
         """Count what there is."""
 

@@ -158,6 +158,15 @@ class SQLiteStore(Store):
         await self._scrub()
         return blanked
 
+    async def erase_text(
+        self, text: str, why: str, *, person: str | None = None
+    ) -> list[SessionId]:
+        touched = await self._writer.call(
+            lambda db: erase.forget_text(db, self._file, text, why, person, self._clock())
+        )
+        await self._scrub()
+        return touched
+
     async def _scrub(self) -> None:
         """Take the bytes of what was forgotten off the disk; other commits go on in between."""
         try:
