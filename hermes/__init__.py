@@ -15,28 +15,30 @@ _MODULES = {
     "session": "Account Allowance Authority OWNER Role SessionId SessionInfo SessionKey",
     "records": "Answer Body Compacted Ended Erased Finished Note Opened QuestionAnswered"
     " QuestionPut Record Reprompted Resumed Rewound Started Steered Unknown UserSaid"
-    " decode encode searchable",
+    " decode encode mentions searchable",
     "events": "AgentEvicted Answered Asked Event Notice PluginEvent SessionReset"
     " StreamRestarted TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted"
     " TurnFinished UsageReported",
     "resource": "Resource",
+    "files": "locked_file replace_file",
     "settings": "Secret",
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
-    "context": "Children ConfigView Log Paths PluginContext Secrets State",
+    "context": "Children ConfigView Log Paths PluginContext Scope Secrets State",
     "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
     " PlatformHealth PlatformLimits Receipt",
     "splitting": "cut_text measure split_text",
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
     " ToolRequest ToolResult Toolset ToolsetFamily tool",
-    "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
+    "terminal": "CommandResult FileInfo Output Process Terminal TerminalBackend TerminalError"
     " TerminalLimits TerminalSpec TerminalState",
     "memory": "Memory",
-    "store": "Append Bind Change Describe Enqueue Hit Item Lease SetState Settle Store StoreStats",
+    "store": "Append Bind Change Describe Enqueue Hit Item Lease Order SetState Settle Store"
+    " StoreStats",
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
     "middleware": "Middleware Next Stage",
     "prompt": "PromptSection PromptSession",
-    "commands": "Command CommandContext Group Rest UsageError command group",
+    "commands": "Command CommandContext CommandFamily Group Rest UsageError command group",
     "service": "Check Finding Observer Service",
     "offers": "Offer hookimpl",
     "killpoint": "reach",
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from hermes.commands import (
         Command as Command,
         CommandContext as CommandContext,
+        CommandFamily as CommandFamily,
         Group as Group,
         Rest as Rest,
         UsageError as UsageError,
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
         Log as Log,
         Paths as Paths,
         PluginContext as PluginContext,
+        Scope as Scope,
         Secrets as Secrets,
         State as State,
     )
@@ -96,6 +100,7 @@ if TYPE_CHECKING:
         TurnFinished as TurnFinished,
         UsageReported as UsageReported,
     )
+    from hermes.files import locked_file as locked_file, replace_file as replace_file
     from hermes.killpoint import reach as reach
     from hermes.memory import Memory as Memory
     from hermes.messages import (
@@ -159,6 +164,7 @@ if TYPE_CHECKING:
         UserSaid as UserSaid,
         decode as decode,
         encode as encode,
+        mentions as mentions,
         searchable as searchable,
     )
     from hermes.resource import Resource as Resource
@@ -194,6 +200,7 @@ if TYPE_CHECKING:
         Hit as Hit,
         Item as Item,
         Lease as Lease,
+        Order as Order,
         SetState as SetState,
         Settle as Settle,
         Store as Store,
@@ -202,6 +209,7 @@ if TYPE_CHECKING:
     from hermes.terminal import (
         CommandResult as CommandResult,
         FileInfo as FileInfo,
+        Output as Output,
         Process as Process,
         Terminal as Terminal,
         TerminalBackend as TerminalBackend,

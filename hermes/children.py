@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from hermes.context import Children
-from hermes.files import replace
+from hermes.files import replace_file
 from hermes.paths import private
 from hermes.secrets import SecretStore
 from hermes.trees import MARK, end, identity, lives, marked
@@ -195,6 +195,6 @@ class ProcessChildren(Children):
 
     def _write(self, file: Path, record: Record) -> None:
         if record.tokens:
-            replace(file, msgspec.json.encode(record).decode(), mode=0o600)
+            replace_file(file, msgspec.json.encode(record).decode(), mode=0o600)
         else:
             file.unlink(missing_ok=True)

@@ -7,11 +7,15 @@ the host; nothing else of the host is public.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from hermes.provider import Models
 from hermes.settings import Secret
+
+if TYPE_CHECKING:
+    from hermes.runtime import Runtime
 
 Scope: TypeAlias = Literal["process", "session", "person"]
 """Whose value it is."""
@@ -36,6 +40,14 @@ class Secrets(ABC):
     @abstractmethod
     def redact(self, text: str) -> str:
         """Replace every secret read so far in *text* by ``[secret]``."""
+
+    def redact_file(self, path: Path) -> None:
+        """Overwrite every secret read so far in a file: for what a program wrote by itself."""
+
+    def add_rule(self, rule: Callable[[str], str]) -> None:
+        """Let `redact` apply *rule* too, everywhere: it gives a text without what it takes for
+        secrets. Called for every text that is kept or shown, so it has to be quick.
+        """
 
 
 class Paths(ABC):
@@ -145,10 +157,12 @@ class PluginContext:
     __slots__ = (
         "children",
         "config",
+        "incognito",
         "log",
         "models",
         "paths",
         "plugin",
+        "runtime",
         "secrets",
         "settings",
         "state",
@@ -166,6 +180,8 @@ class PluginContext:
         log: Log,
         models: Models,
         children: Children,
+        incognito: bool = False,
+        runtime: Runtime | None = None,
     ) -> None:
         self.plugin = plugin
         self.settings = settings
@@ -179,3 +195,9 @@ class PluginContext:
         self.log = log
         self.models = models
         self.children = children
+        self.incognito = incognito
+        """Nothing of what happens may be kept. Folders of `paths` but the home are of memory and
+        go with the process; a plugin that writes into the home itself does not do so now."""
+        self.runtime = cast("Runtime", runtime)
+        """The open runtime: its journal and its conversations, for a plugin that searches them or
+        begins some of its own. Before one is open, using it raises HermesError."""

@@ -10,6 +10,9 @@ mend. `HermesError.exit_code` is what the command line returns.
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -45,6 +48,8 @@ class Failure(msgspec.Struct, frozen=True):
     """HTTP status, where there was one."""
     retry_after: float | None = None
     """Seconds the vendor asked to wait."""
+    unsure: bool = False
+    """No answer came: what was asked for may have been done all the same."""
 
     @property
     def retryable(self) -> bool:
@@ -107,3 +112,14 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     if not isinstance(error, HermesError):
         line = f"{type(error).__name__}: {line}" if line else type(error).__name__
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def tell(error: Exception, redact: Callable[[str], str] = str) -> int:
+    """Say an error in one line and give the exit status; HERMES_DEBUG asks for a traceback."""
+    if os.environ.get("HERMES_DEBUG"):
+        import traceback  # noqa: PLC0415
+
+        print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
+    told = str(error) if isinstance(error, HermesError) else one_line(error)
+    print(f"hermes: {redact(told)}", file=sys.stderr)
+    return error.exit_code if isinstance(error, HermesError) else 1

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hermes.delivery import Delivery, Parcel, enqueue
+from hermes.control import served
+from hermes.delivery import Delivery
 from hermes.errors import Conflict, HermesError, one_line
 from hermes.events import Asked
-from hermes.identity import is_dead, new_id, new_owner, now, where
-from hermes.inbox import DurableInbox
+from hermes.identity import is_dead, new_owner, now, where
 from hermes.intake import Intake
 from hermes.killpoint import reach
 from hermes.orders import Orders
-from hermes.platform import Inbound, Outgoing, Platform
-from hermes.service import Service
+from hermes.parts import Parts
+from hermes.platform import Inbound, Outgoing
 from hermes.session import SessionKey
 from hermes.store import Change, Lease
-from hermes.supervisor import Supervised
 
 if TYPE_CHECKING:
     from hermes.runtime import Runtime
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 LEASE = "gateway"
 HOLD = 30_000_000
 """Microseconds the gateway's lease lasts without renewal."""
+STRAY = 60_000_000
+"""Microseconds after which what lies in the outbox is taken for another process's."""
 
 
 class AlreadyRunning(HermesError):
@@ -48,14 +49,13 @@ class Gateway:
         self.runtime = runtime
         self.log = runtime.log
         self.settings: Any = runtime.host.config.section("hermes").gateway
-        self.platforms: dict[str, Platform] = {}
-        self.parts: dict[str, Supervised] = {}
-        self.inboxes: dict[str, DurableInbox] = {}
+        self.parts = Parts(self)
         self.delivery = Delivery(
             runtime.store,
             runtime.links,
-            self.platforms.get,
+            self.parts.sends,
             self.log,
+            files=runtime.host.paths.outgoing,
             ambiguous=self.settings.ambiguous,
         )
         self.intake = Intake(self)
@@ -72,15 +72,18 @@ class Gateway:
         """Serve until `stop`. Raises AlreadyRunning, ConfigError."""
         await self._take_lease()
         holding = self.spawn(self._hold_lease())
+        self.runtime.outbox.sender = self.delivery
         try:
-            self._make()
+            self.parts.make()
             await self.intake.recover()
-            self._start()
-            self.ready.set()
-            reach("gateway.ready")
-            await self._stopping.wait()
+            await self.parts.start()
+            async with served(self.runtime.host.paths.run, self._order, self.log):
+                self.ready.set()
+                reach("gateway.ready")
+                await self._stopping.wait()
         finally:
             await self._drain()
+            self.runtime.outbox.sender = None
             holding.cancel()
             with contextlib.suppress(HermesError):
                 await self.runtime.store.commit((Lease(LEASE, self._owner, 0),))
@@ -94,79 +97,9 @@ class Gateway:
         """No more messages are taken in."""
         return self._stopping.is_set()
 
-    def _make(self) -> None:
-        """Make the platforms: what an earlier process left is theirs to judge and to send."""
-        for name, offer in self.runtime.host.offers("platforms").items():
-            if self._enabled(offer.plugin):
-                self._make_platform(name)
-
-    def _start(self) -> None:
-        for name in self.platforms:
-            self.parts[name].start()
-        for name, offer in self.runtime.host.offers("services").items():
-            if self._enabled(offer.plugin):
-                self._start_service(name)
-
-    def _enabled(self, plugin: str) -> bool:
-        """Whether the plugin's section says that it runs (``enabled``)."""
-        try:
-            return bool(getattr(self.runtime.host.context(plugin).settings, "enabled", True))
-        except HermesError as error:
-            self.log.error("left out", plugin=plugin, error=one_line(error))
-            return False
-
-    def _make_platform(self, name: str) -> None:
-        try:
-            platform: Platform = self.runtime.host.create("platforms", name)
-        except HermesError as error:
-            self.log.error("platform left out", platform=name, error=one_line(error))
-            return
-        inbox = self.inboxes[name] = DurableInbox(name, self.runtime.store, self.intake.arrived)
-        supervised = Supervised(name, lambda: self._run_platform(name, platform, inbox), self.log)
-        self.parts[name] = supervised
-        if self._configured(supervised, platform.missing()):
-            self.platforms[name] = platform
-
-    async def _run_platform(self, name: str, platform: Platform, inbox: DurableInbox) -> None:
-        await self.runtime.resources.get(("platform", name), lambda: platform)
-        menu = self.spawn(self._show_menu(platform))
-        try:
-            await platform.run(inbox)
-        finally:
-            menu.cancel()
-
-    async def _show_menu(self, platform: Platform) -> None:
-        try:
-            await asyncio.wait_for(platform.menu(self.orders.menu()), 30)
-        except Exception as error:  # noqa: BLE001  (isolation: only for show)
-            self.log.debug("menu not shown", error=one_line(error))
-
-    def _start_service(self, name: str) -> None:
-        try:
-            service: Service = self.runtime.host.create("services", name)
-        except HermesError as error:
-            self.log.error("service left out", service=name, error=one_line(error))
-            return
-
-        async def serve() -> None:
-            await self.runtime.resources.get(("service", name), lambda: service)
-            await service.run(self.runtime)
-
-        part = f"service {name}"
-        supervised = self.parts[part] = Supervised(part, serve, self.log)
-        if self._configured(supervised, service.missing()):
-            supervised.start()
-
-    def _configured(self, part: Supervised, missing: str) -> bool:
-        """Whether nothing is *missing*; what is, is said once and stays in the status."""
-        if missing:
-            part.health.state, part.health.error = "not configured", missing
-            self.log.error("not started", part=part.name, error=missing)
-        return not missing
-
     async def _drain(self) -> None:
         """Take in no more; let turns end and replies go out; leave the rest to the next start."""
-        await asyncio.gather(*(part.stop() for part in self.parts.values()))
+        await self.parts.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.drain):
                 await self.runtime.idle()
@@ -191,6 +124,8 @@ class Gateway:
             await asyncio.sleep(10)
             try:
                 await self.runtime.store.commit((Lease(LEASE, self._owner, now() + HOLD),))
+                # Put there by a process that did not reach us; younger ones are on their way.
+                await self.delivery.recover(before=now() - STRAY)
             except Conflict:
                 self.log.error("another gateway took over; this one stops")
                 self.stop()
@@ -202,11 +137,7 @@ class Gateway:
 
     def say(self, key: SessionKey, text: str, **fields: Any) -> None:
         """Send something that answers no message: kept like any reply."""
-        self.spawn(self._say(Parcel(new_id(), Outgoing(key, text, **fields))))
-
-    async def _say(self, parcel: Parcel) -> None:
-        await self.runtime.store.commit((enqueue(parcel),))
-        self.delivery.post(parcel)
+        self.spawn(self.runtime.outbox.put(Outgoing(key, text, **fields)))
 
     def put_question(self, inbound: Inbound, asked: Asked) -> None:
         """Put a turn's question into the chat: buttons where there are some, words everywhere."""
@@ -227,20 +158,27 @@ class Gateway:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.log.error("a task of the gateway failed", error=one_line(error))
 
-    def _line(self, name: str) -> dict[str, Any]:
-        """How the line of a platform is, as far as it knows."""
-        platform = self.platforms.get(name)
-        health = platform.health() if platform is not None else None
-        if health is None:
-            return {"received": self.inboxes[name].heard} if name in self.inboxes else {}
-        return dict(msgspec.to_builtins(health))
-
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, dict[str, Any]]:
         """Describe every part, for ``hermes gateway status``."""
-        return {
-            name: {
-                **msgspec.to_builtins(part.health),
-                **self._line(name),
-            }
-            for name, part in self.parts.items()
-        }
+        return self.parts.status()
+
+    # -- orders from other processes of this home ---------------------------------------------
+
+    async def _order(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Do what another process asks over the socket. Raises HermesError."""
+        match given.pop("order"):
+            case "send":
+                sent = await self.delivery.ended(given["key"], min(given["within"], 600.0))
+                return dict(msgspec.to_builtins(sent))
+            case "ping":
+                return {}
+            case "status":
+                return {"parts": self.status()}
+            case "probe":
+                return await self.parts.probe()
+            case "pause":
+                return {"part": await self.parts.pause(given["part"])}
+            case "resume":
+                return {"part": await self.parts.resume(given["part"])}
+            case unknown:
+                raise HermesError(f"the gateway has no order {unknown!r}: is it an older version?")

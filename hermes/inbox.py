@@ -11,11 +11,14 @@ from collections.abc import Callable
 
 import msgspec
 
+from hermes.identity import now
 from hermes.killpoint import reach
 from hermes.platform import Inbound, Inbox
 from hermes.store import Change, Enqueue, SetState, Settle, Store
 
 QUEUE = "inbox"
+DRAFTING = "?"
+"""Stands for a draft's id while it is being sent."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -25,7 +28,7 @@ class Entry(msgspec.Struct, frozen=True):
     session: str = ""
     """The conversation whose turn took it; empty until then."""
     draft: str = ""
-    """Id of the message that shows the answer as it grows."""
+    """Id of the message that shows the answer as it grows; `DRAFTING` while it is being sent."""
 
 
 def entry_key(inbound: Inbound) -> str:
@@ -58,16 +61,30 @@ async def waiting(store: Store, keys: tuple[str, ...] | None = None) -> list[Ent
 class DurableInbox(Inbox):
     """The inbox of one platform."""
 
-    def __init__(self, platform: str, store: Store, arrived: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        platform: str,
+        store: Store,
+        arrived: Callable[[Entry], None],
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """*redact* takes out of a message what is not to be kept."""
         self._platform = platform
         self._store = store
         self._arrived = arrived
+        self._redact = redact
         self.heard = 0
         """Messages taken in."""
+        self.last = 0
+        """When the last one was, in UTC microseconds."""
 
     async def put(self, messages: tuple[Inbound, ...], *, cursor: str = "") -> None:
         """Keep *messages* and *cursor* in one commit, then let them be worked on."""
         reach("inbox.fetched")
+        messages = tuple(
+            msgspec.structs.replace(message, text=self._redact(message.text))
+            for message in messages
+        )
         changes: list[Change] = [
             Enqueue(QUEUE, entry_key(message), msgspec.json.encode(Entry(message)))
             for message in messages
@@ -77,7 +94,8 @@ class DurableInbox(Inbox):
         if changes:
             await self._store.commit(changes)
         reach("inbox.kept")
-        self.heard += len(messages)
+        if messages:
+            self.heard, self.last = self.heard + len(messages), now()
         # Only what is really pending: a repeat of an answered message is not.
         keys = tuple(entry_key(message) for message in messages)
         for entry in await waiting(self._store, keys) if keys else ():

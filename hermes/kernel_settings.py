@@ -78,7 +78,7 @@ class KernelSettings(msgspec.Struct, frozen=True):
     context_length, max_tokens."""
     store: str = "sqlite"
     memory: str = ""
-    """Name of a memory; empty for the one that is installed."""
+    """Name of a memory, used beside those that always take part; empty for these alone."""
     terminal: TerminalSettings = TerminalSettings()
     toolsets: tuple[str, ...] = ()
     """Toolsets a conversation has; empty for all."""

@@ -111,8 +111,7 @@ class Orders:
 
     def menu(self) -> list[tuple[str, str]]:
         """Name and summary of every command, for a platform's own menu."""
-        offers = self._gateway.runtime.host.offers("commands")
-        return [(name, offers[name].summary) for name in self._slash.names()]
+        return list(self._slash.menu().items())
 
     def open_question(self, inbound: Inbound, asked: Asked) -> None:
         """Remember a question of a chat and whom it is for."""

@@ -213,6 +213,14 @@ class Platform(Resource):
         """Say how the line is; None where the platform does not know. Called at any time."""
         return None
 
+    async def probe(self) -> str:
+        """Ask the far side something that changes nothing; say in a few words what answered.
+
+        For ``hermes gateway status --deep``. Raise what goes wrong. Empty, as here, where there is
+        nothing to ask.
+        """
+        return ""
+
     async def typing(self, key: SessionKey) -> None:
         """Show that an answer is being made."""
 

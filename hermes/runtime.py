@@ -25,13 +25,15 @@ from hermes.agent import Agent
 from hermes.chain import Link
 from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
-from hermes.errors import HermesError, NotFound, PluginError, one_line
+from hermes.errors import NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
 from hermes.identity import new_id, now
 from hermes.mailbox import Mailbox
 from hermes.memory import Memory
 from hermes.models import ModelCalls
 from hermes.opening import Prompts, Tools
+from hermes.outbox import Outbox
+from hermes.paths import IncognitoPaths
 from hermes.plugins import Host
 from hermes.provider import ModelInfo
 from hermes.questions import Questions
@@ -56,6 +58,8 @@ STEPS = 8
 """How many are looked at for that with each turn."""
 EXPECTED = 10_000
 """Keys of conversations that have just begun, or are about to, that are remembered."""
+OPENING = 5.0
+"""Seconds that a turn waits for a memory to open, the first time."""
 CHOSEN = "hermes/model"
 """State of a conversation: the model a person chose for it."""
 
@@ -74,6 +78,7 @@ class Runtime:
         )
         self.links: list[Link] = []
         self.store: Store
+        self.outbox: Outbox
         self.models = ModelCalls(host, self.resources)
         self.questions: Questions
         self.tools = Tools(host, self.resources, self.log)
@@ -84,6 +89,8 @@ class Runtime:
         """Each lives as long as it works, or somebody is about to put something in."""
         self._expected: OrderedDict[SessionKey, SessionId] = OrderedDict()
         self._untrimmed = 0
+        self._late: set[str] = set()
+        """Memories that did not open in time."""
         self._observers: list[tuple[Listener, asyncio.Task[None]]] = []
 
     @classmethod
@@ -116,6 +123,7 @@ class Runtime:
             models=self.models,
             state=lambda plugin: StoredState(plugin, lambda: self.store),
             children=self.children,
+            runtime=self,
         )
         self.links = [
             Link(offer.plugin, offer.name, made, offer.optional)
@@ -128,6 +136,7 @@ class Runtime:
         name = host.config.section("hermes").store
         self.store = await self.resources.get("store", lambda: host.create("stores", name))
         self.questions = Questions(self.store)
+        self.outbox = Outbox(self.store, host.paths)
         self._start_observers()
         self.terminals.reap_later()
 
@@ -141,6 +150,8 @@ class Runtime:
         await self.terminals.close()
         await self.resources.close()
         await self.children.close()
+        if isinstance(self.host.paths, IncognitoPaths):
+            self.host.paths.vanish()
 
     # -- conversations ------------------------------------------------------------------------
 
@@ -233,7 +244,7 @@ class Runtime:
         """Give the agent of a conversation, folding its journal where it is not in memory."""
         agent = self._agents.pop(info.id, None)
         if agent is None:
-            transcript = Transcript(self.store, info.id)
+            transcript = Transcript(self.store, info.id, redact=self.host.secrets.redact)
             agent = Agent(transcript, self.toolbox(transcript, info, ()), self.models.call)
         if agent.transcript.fold.head < info.head or agent.transcript.fold.stale:
             await agent.transcript.refresh()
@@ -289,6 +300,7 @@ class Runtime:
             terminals=self.terminals,
             outputs=self.host.paths.outputs,
             redact=self.host.secrets.redact,
+            redact_file=self.host.secrets.redact_file,
         )
 
     async def terminal(self, info: SessionInfo) -> Terminal:
@@ -297,16 +309,33 @@ class Runtime:
 
     # -- memory, observers --------------------------------------------------------------------
 
-    async def memory(self) -> Memory | None:
-        """Give the configured memory; None where none is, or where it cannot be opened."""
-        name = self.host.config.section("hermes").memory
-        if not name:
-            return None
+    async def memories(self) -> list[Memory]:
+        """Give the memories that take part: those that always do, then the configured one.
+
+        One that cannot be opened is left out; one that takes its time, until it is there. None
+        takes part in what is incognito.
+        """
+        if self.host.incognito:
+            return []
+        names = [name for name, offer in self.host.offers("memory").items() if offer.always]
+        chosen = self.host.config.section("hermes").memory
+        if chosen and chosen not in names:
+            names.append(chosen)
+        opened = await asyncio.gather(*map(self._memory, names))
+        return [memory for memory in opened if memory is not None]
+
+    async def _memory(self, name: str) -> Memory | None:
         try:
-            memory: Memory = await self.resources.get(
-                ("memory", name), lambda: self.host.create("memory", name)
-            )
-        except HermesError as error:
+            seconds = 0.05 if name in self._late else OPENING
+            async with asyncio.timeout(seconds):  # no task of its own: SystemExit would leave it
+                memory: Memory = await self.resources.get(
+                    ("memory", name), lambda: self.host.create("memory", name)
+                )
+        except TimeoutError:  # it goes on opening: nobody waits for it that long again
+            self._late.add(name)
+            self.log.warning("memory not open yet", memory=name, seconds=seconds)
+            return None
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             self.log.warning("memory left out", memory=name, error=one_line(error))
             return None
         return memory

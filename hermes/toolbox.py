@@ -79,6 +79,7 @@ class Toolbox:
         terminals: Terminals,
         outputs: Path,
         redact: Callable[[str], str],
+        redact_file: Callable[[Path], None],
     ) -> None:
         self.tools = {tool.name: tool for tool in tools}
         self.transcript = transcript
@@ -87,6 +88,7 @@ class Toolbox:
         self._terminals = terminals
         self._outputs = outputs
         self._redact = redact
+        self._redact_file = redact_file
         self._chain: Next[ToolCall, ToolResult] = compose("tool", links, self._gate)
 
     async def call(self, call: ToolCall) -> ToolResult:
@@ -126,7 +128,11 @@ class Toolbox:
             time.monotonic()
         )  # what a person took to allow it is not its time
         call.emit(ToolStarted(request.id, request.tool, self._shown(request.arguments)))
-        return self._keep(call, await self._run(call))
+        result = await self._run(call)
+        if result.output.startswith("output:"):  # a tool kept it as it came
+            kept = self._outputs / result.output.removeprefix("output:")
+            await asyncio.to_thread(self._redact_file, kept)
+        return self._keep(call, result)
 
     async def _run(self, call: ToolCall) -> ToolResult:
         try:
