@@ -27,8 +27,8 @@ _MODULES = {
     "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
     " PlatformHealth PlatformLimits Receipt",
     "splitting": "cut_text measure split_text",
-    "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
-    " ToolRequest ToolResult Toolset ToolsetFamily tool",
+    "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ ShellCommand TOGETHER Tool"
+    " ToolCall ToolRequest ToolResult Toolset ToolsetFamily tool",
     "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
     " TerminalSpec TerminalState",
     "memory": "Memory",
@@ -220,6 +220,7 @@ if TYPE_CHECKING:
         Grant as Grant,
         Lane as Lane,
         Need as Need,
+        ShellCommand as ShellCommand,
         Tool as Tool,
         ToolCall as ToolCall,
         ToolRequest as ToolRequest,

@@ -61,6 +61,8 @@ class Allowance(msgspec.Struct, frozen=True):
     until: int | None = None
     """UTC microseconds."""
     why: str = ""
+    calls: tuple[str, ...] = ()
+    """`ToolCall.digest` of exact calls; empty means any that the other bounds cover."""
 
 
 class Authority(msgspec.Struct, frozen=True):
