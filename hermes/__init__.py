@@ -15,11 +15,12 @@ _MODULES = {
     "session": "Account Allowance Authority OWNER Role SessionId SessionInfo SessionKey",
     "records": "Answer Body Compacted Ended Erased Finished Note Opened QuestionAnswered"
     " QuestionPut Record Reprompted Resumed Rewound Started Steered Unknown UserSaid"
-    " decode encode searchable",
+    " decode encode mentions searchable",
     "events": "AgentEvicted Answered Asked Event Notice PluginEvent SessionReset"
     " StreamRestarted TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted"
     " TurnFinished UsageReported",
     "resource": "Resource",
+    "files": "locked_file replace_file",
     "settings": "Secret",
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
@@ -30,13 +31,13 @@ _MODULES = {
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ ShellCommand TOGETHER Tool"
     " ToolCall ToolRequest ToolResult Toolset ToolsetFamily tool",
     "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
-    " TerminalSpec TerminalState",
+    " TerminalLimits TerminalSpec TerminalState",
     "memory": "Memory",
     "store": "Append Bind Change Describe Enqueue Hit Item Lease SetState Settle Store StoreStats",
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
     "middleware": "Middleware Next Stage",
     "prompt": "PromptSection PromptSession",
-    "commands": "Command CommandContext Group Rest UsageError command group",
+    "commands": "Command CommandContext CommandFamily Group Rest UsageError command group",
     "service": "Check Finding Observer Service",
     "offers": "Offer hookimpl",
     "killpoint": "reach",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from hermes.commands import (
         Command as Command,
         CommandContext as CommandContext,
+        CommandFamily as CommandFamily,
         Group as Group,
         Rest as Rest,
         UsageError as UsageError,
@@ -96,6 +98,7 @@ if TYPE_CHECKING:
         TurnFinished as TurnFinished,
         UsageReported as UsageReported,
     )
+    from hermes.files import locked_file as locked_file, replace_file as replace_file
     from hermes.killpoint import reach as reach
     from hermes.memory import Memory as Memory
     from hermes.messages import (
@@ -159,6 +162,7 @@ if TYPE_CHECKING:
         UserSaid as UserSaid,
         decode as decode,
         encode as encode,
+        mentions as mentions,
         searchable as searchable,
     )
     from hermes.resource import Resource as Resource
@@ -206,6 +210,7 @@ if TYPE_CHECKING:
         Terminal as Terminal,
         TerminalBackend as TerminalBackend,
         TerminalError as TerminalError,
+        TerminalLimits as TerminalLimits,
         TerminalSpec as TerminalSpec,
         TerminalState as TerminalState,
     )

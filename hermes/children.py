@@ -1,38 +1,72 @@
-"""Child processes: a mark in the environment finds whole trees, double forks included (§9).
+"""The registry of what Hermes started, so that nothing outlives its use unless it should (§9).
 
 The mark is ``HERMES_CHILD``: ``owner:token`` for each Hermes above, so one that a tool started
 belongs to that tool's tree too. An owner is one process of ours; a file in the home's ``run`` says
-which (pid, start time, boot, pid namespace), so that the next Hermes can end what a killed one
-left, and nothing else. Linux reads ``/proc``; elsewhere ``ps`` shows what one's own processes have.
+which (pid, start time, boot, pid namespace) and what it started, so that the next Hermes can end
+what a killed one left, and nothing else. What runs where no mark is seen (a container, another
+host) is in it with its backend's own handle.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import os
 import secrets as random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from hermes.context import Children
-from hermes.files import replace
+from hermes.files import replace_file
 from hermes.paths import private
 from hermes.secrets import SecretStore
+from hermes.trees import MARK, end, identity, lives, marked
 
-MARK = "HERMES_CHILD"
 _INHERITED = """
 PATH HOME USER LOGNAME SHELL LANG LANGUAGE TERM COLORTERM TZ TMPDIR
 SYSTEMROOT COMSPEC PATHEXT TEMP TMP USERPROFILE
 """
 INHERITED = frozenset(_INHERITED.split())
 """What a child gets of our environment, with ``LC_*``."""
+
+
+class Started(msgspec.Struct, frozen=True):
+    """Something that was started, as the registry keeps it."""
+
+    what: str
+    started: float
+    """Unix seconds."""
+    owner: str = ""
+    """Who it was started for: the scope of a terminal."""
+    keep: bool = False
+    backend: str = ""
+    """Where it runs, if not among this machine's processes."""
+    handle: str = ""
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A line of ``hermes ps``."""
+
+    id: str
+    started: Started
+    pids: tuple[int, ...]
+    """Of this machine; none for what runs elsewhere."""
+    hermes: int
+    """Pid of the Hermes that started it."""
+    orphan: bool
+    """That Hermes is gone."""
+
+
+class Record(msgspec.Struct):
+    """A file of the registry: one process of ours and what it started."""
+
+    owner: str
+    pid: int
+    start: str
+    boot: str
+    namespace: str
+    tokens: dict[str, Started]
 
 
 class ProcessChildren(Children):
@@ -43,21 +77,24 @@ class ProcessChildren(Children):
     def __init__(self, run: Path, secrets: SecretStore | None = None) -> None:
         self._run, self._secrets = run, secrets
         self._owner = random.token_hex(8)
-        self._tokens: dict[str, str] = {}
+        self._tokens: dict[str, Started] = {}
 
-    def mark(self, env: dict[str, str], *, what: str) -> str:
-        token = random.token_hex(8)
-        self._tokens[token] = what
-        self._record()  # before the child is there: a kill in between leaves nothing behind
+    def mark(self, env: dict[str, str], *, what: str, owner: str = "", keep: bool = False) -> str:
+        token = self._add(Started(what, time.time(), owner, keep))
         above = os.environ.get(MARK)
         env[MARK] = f"{above},{self._owner}:{token}" if above else f"{self._owner}:{token}"
         return token
+
+    def remote(
+        self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False
+    ) -> str:
+        return self._add(Started(what, time.time(), owner, keep, backend, handle))
 
     def alive(self, token: str) -> tuple[int, ...]:
         return tuple(sorted(marked(f"{self._owner}:{token}")))
 
     async def kill(self, token: str, *, grace: float = 2.0) -> None:
-        await end(f"{self._owner}:{token}", grace)
+        await end(grace, f"{self._owner}:{token}")
         self.forget(token)
 
     def forget(self, token: str) -> None:
@@ -71,139 +108,93 @@ class ProcessChildren(Children):
 
     def listed(self) -> dict[str, str]:
         """Give the tokens in use and what they are for."""
-        return dict(self._tokens)
+        return {token: started.what for token, started in self._tokens.items()}
+
+    def everything(self) -> list[Listed]:
+        """List what every Hermes of this home started and still runs, oldest first."""
+        found = []
+        for _, record in self._records():
+            orphan = not lives(msgspec.to_builtins(record))
+            for token, started in record.tokens.items():
+                pids = () if started.backend else marked(f"{record.owner}:{token}")
+                if pids or started.backend:
+                    found.append(Listed(token, started, tuple(sorted(pids)), record.pid, orphan))
+        return sorted(found, key=lambda one: one.started.started)
+
+    async def end(self, id: str, *, grace: float = 2.0) -> Started | None:
+        """End one of `everything`, whoever started it. Of what runs elsewhere only the entry goes:
+        the caller has its backend end it first. None where there is none.
+        """
+        for file, record in self._records():
+            if (started := record.tokens.pop(id, None)) is None:
+                continue
+            if not started.backend:
+                await end(grace, f"{record.owner}:{id}")
+            if record.owner == self._owner:
+                self.forget(id)
+            elif not lives(msgspec.to_builtins(record)):  # a living one drops it by itself
+                self._write(file, record)
+            return started
+        return None
 
     async def close(self) -> None:
-        """End every tree that is left."""
-        if self._tokens:
-            await end(f"{self._owner}:", 2.0)
-            self._tokens.clear()
+        """End every tree that is left, but those to keep."""
+        going = [token for token, started in self._tokens.items() if not started.keep]
+        trees = [f"{self._owner}:{t}" for t in going if not self._tokens[t].backend]
+        if trees:
+            await end(2.0, *trees)
+        for token in going:
+            del self._tokens[token]
+        if going:
             self._record()
 
     async def reap(self) -> list[str]:
         """End the trees of owners that died, and say what they were for."""
         ended: list[str] = []
+        for file, record in self._records():
+            if record.owner == self._owner or lives(msgspec.to_builtins(record)):
+                continue
+            here = {t: one for t, one in record.tokens.items() if not one.backend}
+            going = [f"{record.owner}:{t}" for t, one in here.items() if not one.keep]
+            if going and marked(*going):
+                ended += [one.what for one in here.values() if not one.keep]
+                await end(2.0, *going)
+            for token, one in here.items():
+                if not one.keep or not marked(f"{record.owner}:{token}"):
+                    del record.tokens[token]
+            self._write(file, record)
+        return ended
+
+    def left(self) -> dict[str, dict[str, Started]]:
+        """Give what owners that died left elsewhere, to be ended there: backend -> id -> what."""
+        found: dict[str, dict[str, Started]] = {}
+        for _, record in self._records():
+            if record.owner == self._owner or lives(msgspec.to_builtins(record)):
+                continue
+            for token, one in record.tokens.items():
+                if one.backend and not one.keep:
+                    found.setdefault(one.backend, {})[token] = one
+        return found
+
+    def _add(self, started: Started) -> str:
+        token = random.token_hex(8)
+        self._tokens[token] = started
+        self._record()  # before the child is there: a kill in between leaves nothing behind
+        return token
+
+    def _records(self) -> Iterator[tuple[Path, Record]]:
         for file in sorted(self._run.glob("children-*.json")):
             try:
-                record = json.loads(file.read_text())
-                whose = record["owner"]
-            except (OSError, ValueError, LookupError):
+                yield file, msgspec.json.decode(file.read_bytes(), type=Record)
+            except (OSError, msgspec.DecodeError):
                 continue
-            if whose == self._owner or _lives(record):
-                continue
-            if marked(f"{whose}:"):
-                ended += record["tokens"].values()
-                await end(f"{whose}:", 2.0)
-            file.unlink(missing_ok=True)
-        return ended
 
     def _record(self) -> None:
         file = private(self._run) / f"children-{self._owner}.json"
-        if self._tokens:
-            record = {"owner": self._owner, **_identity(os.getpid()), "tokens": self._tokens}
-            replace(file, json.dumps(record), mode=0o600)
+        self._write(file, Record(self._owner, **identity(os.getpid()), tokens=self._tokens))
+
+    def _write(self, file: Path, record: Record) -> None:
+        if record.tokens:
+            replace_file(file, msgspec.json.encode(record).decode(), mode=0o600)
         else:
             file.unlink(missing_ok=True)
-
-
-async def end(mark: str, grace: float) -> None:
-    """SIGTERM, *grace* seconds, then SIGKILL until nothing carries the mark."""
-    deadline = time.monotonic() + grace
-    _signal(marked(mark), signal.SIGTERM)
-    while left := marked(mark):
-        if time.monotonic() >= deadline:
-            _signal(left, getattr(signal, "SIGKILL", signal.SIGTERM))
-            if time.monotonic() >= deadline + 10:
-                return  # in an uninterruptible call; the record is gone, the kernel will end it
-        await asyncio.sleep(0.03)
-
-
-def marked(mark: str) -> set[int]:
-    """Give the processes that carry *mark*, and those beneath them that wiped it off."""
-    carriers: set[int] = set()
-    parents: dict[int, int] = {}
-    for pid, parent, marks in _processes():
-        parents[pid] = parent
-        if any(each.startswith(mark) for each in marks):
-            carriers.add(pid)
-    found = carriers
-    while found:
-        found = {pid for pid, parent in parents.items() if parent in found} - carriers
-        carriers |= found
-    return carriers - {os.getpid()}
-
-
-def _processes() -> Iterator[tuple[int, int, list[str]]]:
-    """Give (pid, parent, marks) of every process that still runs."""
-    if not sys.platform.startswith("linux"):
-        yield from _processes_by_ps()
-        return
-    wanted = f"{MARK}=".encode()
-    for name in os.listdir("/proc"):  # noqa: PTH208  a scan that must be quick
-        if not name.isdigit():
-            continue
-        try:
-            state, parent, _ = _stat(int(name))
-        except (OSError, ValueError):
-            continue
-        if state in "ZX":
-            continue
-        marks: list[str] = []
-        with contextlib.suppress(OSError):  # another user's
-            for line in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                if line.startswith(wanted):
-                    marks = line[len(wanted) :].decode("ascii", "replace").split(",")
-        yield int(name), parent, marks
-
-
-def _processes_by_ps() -> Iterator[tuple[int, int, list[str]]]:
-    command = ["ps", "-A", "-E", "-ww", "-o", "pid=,ppid=,stat=,command="]
-    try:
-        text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    except OSError:
-        return
-    for line in text.splitlines():
-        pid, parent, state, rest = [*line.split(None, 3), "", "", "", ""][:4]
-        if pid.isdigit() and not state.startswith("Z"):
-            marks = [w[len(MARK) + 1 :] for w in rest.split() if w.startswith(f"{MARK}=")]
-            yield int(pid), int(parent), marks[0].split(",") if marks else []
-
-
-def _stat(pid: int) -> tuple[str, int, str]:
-    """Give (state, parent, start time) of a process. Its name may hold blanks and brackets."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    return fields[0], int(fields[1]), fields[19]
-
-
-def _identity(pid: int) -> dict[str, Any]:
-    """Say which process this is, so that its number alone is never trusted."""
-    about: dict[str, Any] = {"pid": pid, "start": "", "boot": "", "namespace": ""}
-    with contextlib.suppress(OSError, ValueError):
-        about["start"] = _stat(pid)[2]
-        about["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        about["namespace"] = str(Path("/proc/self/ns/pid").readlink())
-    return about
-
-
-def _lives(record: dict[str, Any]) -> bool:
-    """Whether the owner is still there; one in another container is not ours to judge."""
-    now = _identity(int(record["pid"]))
-    if record["boot"] != now["boot"] and now["boot"]:
-        return False
-    if record["namespace"] != now["namespace"] and now["namespace"]:
-        return True
-    if now["start"] or now["boot"]:
-        return bool(record["start"] == now["start"])
-    try:  # no /proc
-        os.kill(int(record["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def _signal(pids: set[int], number: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            os.kill(pid, number)

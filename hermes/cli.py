@@ -20,7 +20,8 @@ OWN = {
     "plugins": ("hermes.shell:plugins", "List, check, enable and disable plugins"),
     "version": ("hermes.shell:version", "Say which Hermes, Python and plugins these are"),
 }
-"""The kernel's own commands."""
+"""The kernel's own commands. A plugin may add to one that has sub-commands: it offers the command
+``plugins new``, and that is then ``hermes plugins new``."""
 
 
 def main(argv: "list[str] | None" = None) -> int:
@@ -45,7 +46,9 @@ def main(argv: "list[str] | None" = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush
         return 141
     except Exception as error:  # noqa: BLE001  the last boundary
-        return _said(error)
+        from hermes.errors import tell  # noqa: PLC0415
+
+        return tell(error)
 
 
 def run(arguments: "list[str]") -> int:
@@ -73,27 +76,13 @@ def run(arguments: "list[str]") -> int:
     name, *rest = arguments
     if name not in OWN:
         index = open_index(home)
-        known = index.offers("commands")
+        offered = index.offers("commands")
+        known = [one for one, found in offered.items() if " " not in one and not found[0]["family"]]
         if name not in known:
             return _unknown(name, [*OWN, *known], index)
     from hermes.shell import run_command  # noqa: PLC0415
 
     return run_command(name, rest, home, OWN.get(name, ("", ""))[0])
-
-
-def _said(error: Exception) -> int:
-    """Say an error in one line, never with a traceback unless HERMES_DEBUG asks for it."""
-    import os  # noqa: PLC0415
-
-    from hermes.errors import HermesError, one_line  # noqa: PLC0415
-
-    if os.environ.get("HERMES_DEBUG"):
-        import traceback  # noqa: PLC0415
-
-        traceback.print_exception(error)
-    told = str(error) if isinstance(error, HermesError) else one_line(error)
-    print(f"hermes: {told}", file=sys.stderr)
-    return error.exit_code if isinstance(error, HermesError) else 1
 
 
 def _usage(text: str) -> int:
@@ -125,7 +114,9 @@ def _root(index: "Index", home: str) -> "click.Group":
     shown = {
         name: offer["summary"]
         for name, offer in offers.items()
-        if not offer["hidden"] and "cli" in offer.get("surfaces", ("cli",))
+        if " " not in name
+        and not (offer["hidden"] or offer["family"])
+        and "cli" in offer.get("surfaces", ("cli",))
     }
     shown = dict(sorted({**shown, **{name: summary for name, (_, summary) in OWN.items()}}.items()))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import click
@@ -158,6 +158,24 @@ class Group(click.Group):
     async def run(self, context: CommandContext, arguments: list[str], name: str = "") -> None:
         """Parse *arguments* and run the sub-command they name. Raises `UsageError`."""
         await run_click(self, context, arguments, name or self.name or "")
+
+
+class CommandFamily(ABC):
+    """Commands of chats whose names only configuration or the home knows (``/<skill>``): the target
+    of an ``Offer(…, family=True, surfaces=("chat",))`` under `hermes_commands` (§4.1).
+
+    A command that is offered by its own name stands above a member of the same name.
+    """
+
+    @abstractmethod
+    def members(self) -> Mapping[str, str]:
+        """Give name and summary of each. Asked for menus, completion, and a name that no offer has,
+        so it answers at once.
+        """
+
+    @abstractmethod
+    def command(self, name: str) -> Command | Group:
+        """Give the command of that member."""
 
 
 Callback: TypeAlias = Callable[..., Coroutine[Any, Any, None]]

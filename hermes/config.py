@@ -23,9 +23,10 @@ from hermes import schemas
 from hermes.context import ConfigView
 from hermes.document import Document, KeyPath
 from hermes.errors import ConfigError, PluginError
-from hermes.files import locked, replace
+from hermes.files import locked_file, replace_file
 from hermes.kernel_settings import KernelSettings, legacy, translated
 from hermes.paths import HomePaths
+from hermes.redaction import SHOWN
 from hermes.schemas import REFERENCE
 from hermes.secrets import SecretStore, looks_secret
 from hermes.settings import decode_hook
@@ -169,6 +170,10 @@ class Config(ConfigView):
         value that does not fit.
         """
         path = tuple(dotted.split("."))
+        if isinstance(value, str) and SHOWN in value:
+            raise ConfigError(
+                f"{dotted}: the value was taken out of the message (`hermes secrets set {dotted}`)"
+            )
         schema, root = self._schema(path)
         if schema.get("format") == schemas.SECRET and isinstance(value, str):
             fits = not list(schemas.check(value, schema, root, path))
@@ -201,11 +206,11 @@ class Config(ConfigView):
         return f"{dotted}: kept as {name} in {self._secrets.env_file}"
 
     def _write(self, change: Callable[[Document], str]) -> None:
-        with locked(self.file):
+        with locked_file(self.file):
             before = _read(self.file)
             after = change(Document(before, self.file.name))
             if after != before:
-                replace(self.file, after)
+                replace_file(self.file, after)
         self.reload()
 
     def _explain_written(self, path: KeyPath) -> Any:
@@ -244,7 +249,7 @@ class Config(ConfigView):
         if not wrong and state is not None:
             if text.strip() and (not good.exists() or good.read_bytes() != text.encode()):
                 with contextlib.suppress(OSError):
-                    replace(self._paths.cache / good.name, text, mode=0o600)
+                    replace_file(self._paths.cache / good.name, text, mode=0o600)
             return state
         problems += state.problems if state else []
         with contextlib.suppress(ConfigError):
@@ -336,6 +341,7 @@ class Config(ConfigView):
         if isinstance(value, str):
             if path and looks_secret(path[-1]) and not REFERENCE.match(value):
                 self._secrets.conceal(value)
+                self._secrets.conceal(value.rpartition(" ")[2])  # of "Bearer …"
             return _VARIABLE.sub(variable, value)
         if isinstance(value, dict):
             return {

@@ -7,11 +7,15 @@ the host; nothing else of the host is public.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
 from hermes.provider import Models
 from hermes.settings import Secret
+
+if TYPE_CHECKING:
+    from hermes.runtime import Runtime
 
 Scope: TypeAlias = Literal["process", "session", "person"]
 """Whose value it is."""
@@ -36,6 +40,14 @@ class Secrets(ABC):
     @abstractmethod
     def redact(self, text: str) -> str:
         """Replace every secret read so far in *text* by ``[secret]``."""
+
+    def redact_file(self, path: Path) -> None:
+        """Overwrite every secret read so far in a file: for what a program wrote by itself."""
+
+    def add_rule(self, rule: Callable[[str], str]) -> None:
+        """Let `redact` apply *rule* too, everywhere: it gives a text without what it takes for
+        secrets. Called for every text that is kept or shown, so it has to be quick.
+        """
 
 
 class Paths(ABC):
@@ -83,8 +95,22 @@ class Children(ABC):
     """
 
     @abstractmethod
-    def mark(self, env: dict[str, str], *, what: str) -> str:
-        """Add the mark of a new child to *env* and give its token. *what* is shown in lists."""
+    def mark(self, env: dict[str, str], *, what: str, owner: str = "", keep: bool = False) -> str:
+        """Add the mark of a new child to *env* and give its token.
+
+        *what* and *owner* (a terminal's scope) are shown in lists. One to *keep* is not ended with
+        this Hermes, nor reaped by the next.
+        """
+
+    @abstractmethod
+    def remote(
+        self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False
+    ) -> str:
+        """Record what runs where no mark is seen (a container, another host); give its token.
+
+        Should this Hermes die, the next start hands *handle* to `TerminalBackend.reap` of
+        *backend*. `forget` it when it has ended.
+        """
 
     @abstractmethod
     async def kill(self, token: str, *, grace: float = 2.0) -> None:
@@ -135,6 +161,7 @@ class PluginContext:
         "models",
         "paths",
         "plugin",
+        "runtime",
         "secrets",
         "settings",
         "state",
@@ -152,6 +179,7 @@ class PluginContext:
         log: Log,
         models: Models,
         children: Children,
+        runtime: Runtime | None = None,
     ) -> None:
         self.plugin = plugin
         self.settings = settings
@@ -165,3 +193,6 @@ class PluginContext:
         self.log = log
         self.models = models
         self.children = children
+        self.runtime = cast("Runtime", runtime)
+        """The open runtime: its journal and its conversations, for a plugin that searches them or
+        begins some of its own. Before one is open, using it raises HermesError."""

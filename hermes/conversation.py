@@ -157,6 +157,7 @@ class Conversation:
             await fresh.rename(title)
         if self.key:
             await self._runtime.store.commit((Bind(self.key, fresh.info.id),))
+        self._runtime.terminals.end(info.id)
         return fresh
 
     async def bind(self, key: SessionKey) -> None:

@@ -10,8 +10,11 @@ item's end says so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -19,39 +22,26 @@ import msgspec
 from hermes.chain import Broken, Link, compose
 from hermes.context import Log
 from hermes.errors import Conflict, Failed, Failure, one_line
+from hermes.identity import now
+from hermes.inbox import draft_token
 from hermes.killpoint import reach
 from hermes.middleware import Next
+from hermes.outbox import NO_HOME, QUEUE, Parcel, Sent, home_of, release
 from hermes.platform import Outgoing, Part, Piece, Platform, Receipt
 from hermes.session import SessionKey
-from hermes.store import Change, Enqueue, Settle, Store
+from hermes.store import Settle, Store
 
-QUEUE = "outbox"
 UNREADABLE = "⚠️ The answer could not be prepared for this chat; it is kept in the journal."
 REPEATED = "(may be a repeat) "
 LONGEST = 300.0
 """Seconds at most between attempts to send."""
 
+REMEMBERED = 1000
+"""Ends of parcels that are kept for whoever asks how it went."""
+RECALL = 10.0
+"""A lost draft is looked for until the pause between two attempts is as many seconds."""
+
 Ambiguous: TypeAlias = Literal["resend", "drop"]
-
-
-class Parcel(msgspec.Struct, frozen=True):
-    """A reply in the outbox."""
-
-    key: str
-    outgoing: Outgoing
-    draft: str = ""
-    """Id of a message that shows a draft of it; its first part replaces that."""
-    parts: tuple[Part, ...] | None = None
-    """Ready to send; None until made."""
-    sent: tuple[str, ...] = ()
-    """Ids of the parts that the platform took."""
-    attempting: bool = False
-    """The next part may or may not have been sent."""
-
-
-def enqueue(parcel: Parcel) -> Change:
-    """Put a reply into the outbox: committed with the end of its turn."""
-    return Enqueue(QUEUE, parcel.key, msgspec.json.encode(parcel))
 
 
 class Delivery:
@@ -64,9 +54,11 @@ class Delivery:
         platforms: Callable[[str], Platform | None],
         log: Log,
         *,
+        files: Path,
         ambiguous: Ambiguous = "resend",
     ) -> None:
         self._store = store
+        self._files = files
         self._platforms = platforms
         self._log = log
         self._ambiguous = ambiguous
@@ -74,13 +66,22 @@ class Delivery:
         self._lanes: dict[SessionKey, asyncio.Queue[Parcel]] = {}
         self._workers: dict[SessionKey, asyncio.Task[None]] = {}
         self._known: set[str] = set()
-        self.sent = 0
-        """Parts that platforms took."""
+        self._ended: OrderedDict[str, Sent] = OrderedDict()
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._troubles: dict[str, str] = {}
+        """What hinders a parcel that is tried again."""
+        self._woken = asyncio.Event()
+        self._ending = False
+        self.sent: dict[str, int] = {}
+        """Platform to when it took the last part, in UTC microseconds."""
 
-    async def recover(self) -> None:
-        """Take up what an earlier process left."""
+    async def recover(self, before: int | None = None) -> None:
+        """Take up what an earlier process left; only what is older than *before* (UTC µs)."""
         for item in await self._store.pending(QUEUE):
-            self.post(msgspec.json.decode(item.item, type=Parcel))
+            if before is not None and item.time >= before:
+                continue
+            parcel = msgspec.json.decode(item.item, type=Parcel)
+            self.post(msgspec.structs.replace(parcel, drafted=not parcel.draft))
 
     def post(self, parcel: Parcel) -> None:
         """Send a reply that is in the outbox. Returns at once."""
@@ -92,6 +93,25 @@ class Delivery:
         if chat not in self._workers:
             self._workers[chat] = asyncio.ensure_future(self._work(chat))
 
+    async def ended(self, key: str, seconds: float) -> Sent:
+        """Wait for the end of a parcel of the outbox, whichever process put it there."""
+        event = self._waiting.setdefault(key, asyncio.Event())
+        for item in await self._store.pending(QUEUE, keys=(key,)):
+            self.post(msgspec.json.decode(item.item, type=Parcel))
+        try:
+            if key in self._known:
+                await asyncio.wait_for(event.wait(), seconds)
+        except TimeoutError:
+            return Sent(why=self._troubles.get(key, "it is behind others of its chat"))
+        finally:
+            self._waiting.pop(key, None)
+        return self._ended.get(key, Sent(why="the outbox has no such message"))
+
+    def wake(self) -> None:
+        """Try again at once what waits for its next attempt: a platform is back."""
+        self._woken.set()
+        self._woken = asyncio.Event()
+
     async def parts(self, outgoing: Outgoing) -> tuple[Part, ...]:
         """Make the parts of a reply, through the `deliver` middleware; fails closed."""
         try:
@@ -101,7 +121,11 @@ class Delivery:
             return (Part(outgoing.key, UNREADABLE),)
 
     async def idle(self) -> None:
-        """Wait until everything posted has been sent or given up."""
+        """Wait until everything posted has been sent or given up; what is for a platform that is
+        away stays in the outbox. Nothing is posted after this.
+        """
+        self._ending = True
+        self.wake()
         while self._workers:
             await asyncio.wait(list(self._workers.values()))
 
@@ -146,8 +170,15 @@ class Delivery:
 
     async def _deliver(self, parcel: Parcel) -> None:
         if parcel.parts is None:
+            if not parcel.outgoing.key.chat:
+                parcel = await self._to_home(parcel)
             parcel = msgspec.structs.replace(parcel, parts=await self.parts(parcel.outgoing))
-        end = "delivered"
+        if parcel.drafted and not parcel.sent and not parcel.attempting:
+            parcel = await self._with_lost_draft(parcel)
+        end, why = "delivered", ""
+        if not parcel.outgoing.key.chat:
+            end, why = "failed", NO_HOME.format(platform=parcel.outgoing.key.platform)
+            parcel = msgspec.structs.replace(parcel, parts=())
         if parcel.attempting:
             parcel, end = self._after_crash(parcel)
         while parcel.parts is not None and len(parcel.sent) < len(parcel.parts):
@@ -155,22 +186,48 @@ class Delivery:
             part = msgspec.structs.replace(parcel.parts[number], token=f"{parcel.key}:{number}")
             if number == 0 and parcel.draft:
                 part = msgspec.structs.replace(part, edits=parcel.draft)
-            parcel = msgspec.structs.replace(parcel, attempting=True)
-            if not await self._keep(parcel):
+            receipt = await self._send(parcel, part)
+            if receipt is None:
                 return
-            reach("delivery.attempting")
-            receipt = await self._send(part)
-            reach("delivery.sent")
             if isinstance(receipt, Failure):
                 self._log.warning("reply not delivered", to=str(part.key), why=receipt.message)
-                end = "failed"
+                end, why = "failed", receipt.message
                 break
-            self.sent += 1
+            self.sent[part.key.platform] = now()
             parcel = msgspec.structs.replace(
                 parcel, sent=(*parcel.sent, receipt.id), attempting=False
             )
-        await self._settle(parcel, end)
+        await self._settle(parcel, end, why)
         reach("delivery.settled")
+
+    async def _to_home(self, parcel: Parcel) -> Parcel:
+        """Address what is for a platform, and no chat of it, to the platform's home."""
+        outgoing = parcel.outgoing
+        home = await home_of(self._store, outgoing.key.platform)
+        if home is None:
+            return parcel
+        return msgspec.structs.replace(parcel, outgoing=msgspec.structs.replace(outgoing, key=home))
+
+    async def _with_lost_draft(self, parcel: Parcel) -> Parcel:
+        """Find the draft that an earlier process may have sent, for the reply to replace it."""
+        platform = self._platforms(parcel.outgoing.key.platform)
+        if platform is None or not platform.limits.edits:
+            return parcel
+        part = Part(parcel.outgoing.key, reply_to=parcel.outgoing.reply_to)
+        part = msgspec.structs.replace(part, token=draft_token(parcel.key))
+        wait = 0.2
+        while wait < RECALL:
+            try:
+                return msgspec.structs.replace(parcel, draft=await platform.recall(part))
+            except Failed as failed:  # it may only just be opening
+                if not failed.failure.retryable:
+                    break
+                await asyncio.sleep(failed.failure.retry_after or wait)
+            except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+                self._log.warning("draft not looked for", error=one_line(error))
+                break
+            wait *= 2
+        return parcel
 
     def _after_crash(self, parcel: Parcel) -> tuple[Parcel, str]:
         """Decide about the part that an earlier process may have sent."""
@@ -191,23 +248,50 @@ class Delivery:
         parts = (*parcel.parts[:number], *repeated, *parcel.parts[number + 1 :])
         return msgspec.structs.replace(parcel, parts=parts), "delivered:repeated"
 
-    async def _send(self, part: Part) -> Receipt | Failure:
-        """Send one part, again and again while that may help."""
+    async def _send(self, parcel: Parcel, part: Part) -> Receipt | Failure | None:
+        """Send one part, again and again while that may help; None where another process did.
+
+        The item says "attempting" only while nobody can know: not while the platform is away, and
+        not once it said that it did not take the part.
+        """
         wait = 1.0
         while True:
             platform = self._platforms(part.key.platform)
-            failure = Failure("transient", f"{part.key.platform} does not run here")
-            if platform is not None:
-                try:
-                    return await platform.send(part)
-                except Failed as failed:
-                    failure = failed.failure
-                except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin)
-                    failure = Failure("plugin", one_line(error), part.key.platform)
-            if not failure.retryable:
-                return failure
-            await asyncio.sleep(failure.retry_after or wait * random.uniform(0.8, 1.2))
+            if platform is None and self._ending:
+                return None
+            if platform is None:
+                await self._pause(parcel, f"{part.key.platform} does not run here", LONGEST)
+                continue
+            if not parcel.attempting:
+                parcel = msgspec.structs.replace(parcel, attempting=True)
+                if not await self._keep(parcel):
+                    return None
+            reach("delivery.attempting")
+            receipt = await self._ask(platform, part)
+            reach("delivery.sent")
+            if not isinstance(receipt, Failure) or not receipt.retryable:
+                return receipt
+            if receipt.kind == "rate_limit":
+                parcel = msgspec.structs.replace(parcel, attempting=False)
+                if not await self._keep(parcel):
+                    return None
+            pause = receipt.retry_after or wait * random.uniform(0.8, 1.2)
+            await self._pause(parcel, receipt.message, pause)
             wait = min(LONGEST, wait * 2)
+
+    async def _ask(self, platform: Platform, part: Part) -> Receipt | Failure:
+        try:
+            return await platform.send(part)
+        except Failed as failed:
+            return failed.failure
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            return Failure("plugin", one_line(error), part.key.platform)
+
+    async def _pause(self, parcel: Parcel, why: str, seconds: float) -> None:
+        """Wait, less long where a platform comes back meanwhile."""
+        self._troubles[parcel.key] = why
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
 
     async def _keep(self, parcel: Parcel) -> bool:
         try:
@@ -216,6 +300,13 @@ class Delivery:
             return False  # another process settled it
         return True
 
-    async def _settle(self, parcel: Parcel, end: str) -> None:
+    async def _settle(self, parcel: Parcel, end: str, why: str) -> None:
         await self._store.commit((Settle(QUEUE, parcel.key, end, msgspec.json.encode(parcel)),))
+        release(parcel, self._files)
         self._known.discard(parcel.key)
+        self._troubles.pop(parcel.key, None)
+        self._ended[parcel.key] = Sent(end, tuple(filter(None, parcel.sent)), why)
+        while len(self._ended) > REMEMBERED:
+            self._ended.popitem(last=False)
+        if (waiting := self._waiting.get(parcel.key)) is not None:
+            waiting.set()

@@ -10,6 +10,9 @@ mend. `HermesError.exit_code` is what the command line returns.
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -107,3 +110,14 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     if not isinstance(error, HermesError):
         line = f"{type(error).__name__}: {line}" if line else type(error).__name__
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def tell(error: Exception, redact: Callable[[str], str] = str) -> int:
+    """Say an error in one line and give the exit status; HERMES_DEBUG asks for a traceback."""
+    if os.environ.get("HERMES_DEBUG"):
+        import traceback  # noqa: PLC0415
+
+        print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
+    told = str(error) if isinstance(error, HermesError) else one_line(error)
+    print(f"hermes: {redact(told)}", file=sys.stderr)
+    return error.exit_code if isinstance(error, HermesError) else 1

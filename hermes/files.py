@@ -14,7 +14,7 @@ except ImportError:  # not on Windows
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[None]:
+def locked_file(file: Path) -> Iterator[None]:
     """Hold the lock of *file* among Hermes's processes (``.<name>.lock`` beside it)."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(
@@ -28,7 +28,7 @@ def locked(file: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def replace(file: Path, text: str, *, mode: int | None = None) -> None:
+def replace_file(file: Path, text: str, *, mode: int | None = None) -> None:
     """Put *text* in the place of the file in one step, durably, keeping its mode, owner and link.
 
     *mode* is for a file that is new; where it is given, it is also the most that the file keeps.

@@ -11,8 +11,9 @@ import msgspec
 
 from hermes.errors import one_line
 from hermes.events import Asked, Event, StreamRestarted, TextChunk, ToolStarted, TurnFinished
-from hermes.inbox import taken
-from hermes.platform import Inbound, MessageState, Outgoing, Platform
+from hermes.inbox import Entry, draft_token, entry_key, taken
+from hermes.killpoint import reach
+from hermes.platform import Inbound, MessageState, Outgoing, Part, Platform
 from hermes.stream import Listener
 
 if TYPE_CHECKING:
@@ -31,17 +32,26 @@ class Following:
     """One inbound message, from the start of its turn to its reply."""
 
     def __init__(
-        self, gateway: Gateway, platform: Platform | None, inbound: Inbound, session: str
+        self,
+        gateway: Gateway,
+        platform: Platform | None,
+        inbound: Inbound,
+        entry: Entry,
+        *,
+        resumed: bool = False,
     ) -> None:
         self._gateway = gateway
         self._platform = platform
         self._inbound = inbound
-        self._session = session
+        self._session = entry.session
         self._text: list[str] = []
         self._shown = ""
         self._drafted = 0.0
-        self.draft = ""
-        """Id of the message that shows the answer as it grows."""
+        self.draft = entry.draft
+        """Id of the message that shows the answer as it grows; an earlier process may have sent
+        it."""
+        self.lost = resumed and not entry.draft
+        """An earlier process may have sent a draft and died before it knew its id."""
 
     async def follow(self, listener: Listener) -> None:
         """Show what happens until the turn is over."""
@@ -80,10 +90,21 @@ class Following:
         part, *more = await self._gateway.delivery.parts(outgoing)
         if more:
             return  # longer than one message: the rest comes with the reply
-        from_before, self._shown = self.draft, text
-        part = part if not from_before else msgspec.structs.replace(part, edits=from_before)
+        self._shown = text
+        await self._put(platform, part)
+
+    async def _put(self, platform: Platform, part: Part) -> None:
+        """Send the draft, or change the one that is there."""
+        part = msgspec.structs.replace(part, token=draft_token(entry_key(self._inbound)))
+        found = ""
+        if self.lost:
+            self.lost = False
+            found = self.draft = await self._quietly(platform.recall(part)) or ""
+        if self.draft:
+            part = msgspec.structs.replace(part, edits=self.draft, token="")
         receipt = await self._quietly(platform.send(part))
-        if receipt is not None and not from_before:
+        reach("draft.sent")
+        if receipt is not None and (found or not self.draft):
             self.draft = receipt.id
             change = taken(self._inbound, self._session, receipt.id)
             await self._gateway.runtime.store.commit((change,))

@@ -9,43 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hermes.chain import Broken, compose
-from hermes.delivery import Delivery, Parcel, enqueue
+from hermes.control import served
+from hermes.delivery import Delivery
 from hermes.errors import Conflict, HermesError, one_line
 from hermes.events import Asked
-from hermes.following import Following
-from hermes.identity import is_dead, new_id, new_owner, now, where
-from hermes.inbox import DurableInbox, Entry, entry_key, settled, taken, waiting
+from hermes.identity import is_dead, new_owner, now, where
+from hermes.intake import Intake
 from hermes.killpoint import reach
-from hermes.mailbox import Busy, Letter
-from hermes.middleware import Next
 from hermes.orders import Orders
-from hermes.platform import Admission, Inbound, Outgoing, Platform
-from hermes.service import Service
-from hermes.session import Authority, SessionKey
+from hermes.parts import Parts
+from hermes.platform import Inbound, Outgoing
+from hermes.session import SessionKey
 from hermes.store import Change, Lease
-from hermes.stream import Listener
-from hermes.supervisor import Supervised
-from hermes.turn import TurnResult
 
 if TYPE_CHECKING:
-    from hermes.conversation import Conversation
     from hermes.runtime import Runtime
 
 LEASE = "gateway"
 HOLD = 30_000_000
 """Microseconds the gateway's lease lasts without renewal."""
-BROKEN = (
-    "⚠️ Your message could not be taken in: the plugin {plugin} failed. Its owner's log says why."
-)
-CLOSED = (
-    "Nobody can talk to this bot yet: no plugin decides who may (pip install hermes-plugin-access)."
-)
+STRAY = 60_000_000
+"""Microseconds after which what lies in the outbox is taken for another process's."""
 
 
 class AlreadyRunning(HermesError):
@@ -61,23 +49,20 @@ class Gateway:
         self.runtime = runtime
         self.log = runtime.log
         self.settings: Any = runtime.host.config.section("hermes").gateway
-        self.platforms: dict[str, Platform] = {}
-        self.parts: dict[str, Supervised] = {}
-        self.inboxes: dict[str, DurableInbox] = {}
+        self.parts = Parts(self)
         self.delivery = Delivery(
             runtime.store,
             runtime.links,
-            self.platforms.get,
+            self.parts.sends,
             self.log,
+            files=runtime.host.paths.outgoing,
             ambiguous=self.settings.ambiguous,
         )
-        self._receive: Next[Inbound, Admission] = compose("receive", runtime.links, self._admit)
+        self.intake = Intake(self)
         self.orders = Orders(self)
         self.ready = asyncio.Event()
         """It serves."""
         self._stopping = asyncio.Event()
-        self._lanes: dict[SessionKey, asyncio.Queue[Entry]] = {}
-        self._at_work: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._owner = new_owner("gateway")
 
@@ -87,14 +72,18 @@ class Gateway:
         """Serve until `stop`. Raises AlreadyRunning, ConfigError."""
         await self._take_lease()
         holding = self.spawn(self._hold_lease())
+        self.runtime.outbox.sender = self.delivery
         try:
-            await self._recover()
-            self._start()
-            self.ready.set()
-            reach("gateway.ready")
-            await self._stopping.wait()
+            self.parts.make()
+            await self.intake.recover()
+            await self.parts.start()
+            async with served(self.runtime.host.paths.run, self._order, self.log):
+                self.ready.set()
+                reach("gateway.ready")
+                await self._stopping.wait()
         finally:
             await self._drain()
+            self.runtime.outbox.sender = None
             holding.cancel()
             with contextlib.suppress(HermesError):
                 await self.runtime.store.commit((Lease(LEASE, self._owner, 0),))
@@ -103,76 +92,14 @@ class Gateway:
         """Stop: no more messages are taken in, running turns get their time to end."""
         self._stopping.set()
 
-    def _start(self) -> None:
-        for name, offer in self.runtime.host.offers("platforms").items():
-            if self._enabled(offer.plugin):
-                self._start_platform(name)
-        for name, offer in self.runtime.host.offers("services").items():
-            if self._enabled(offer.plugin):
-                self._start_service(name)
-
-    def _enabled(self, plugin: str) -> bool:
-        """Whether the plugin's section says that it runs (``enabled``)."""
-        try:
-            return bool(getattr(self.runtime.host.context(plugin).settings, "enabled", True))
-        except HermesError as error:
-            self.log.error("left out", plugin=plugin, error=one_line(error))
-            return False
-
-    def _start_platform(self, name: str) -> None:
-        try:
-            platform: Platform = self.runtime.host.create("platforms", name)
-        except HermesError as error:
-            self.log.error("platform left out", platform=name, error=one_line(error))
-            return
-        inbox = self.inboxes[name] = DurableInbox(name, self.runtime.store, self._arrived)
-        supervised = Supervised(name, lambda: self._run_platform(name, platform, inbox), self.log)
-        self.parts[name] = supervised
-        if not self._configured(supervised, platform.missing()):
-            return
-        self.platforms[name] = platform
-        supervised.start()
-
-    async def _run_platform(self, name: str, platform: Platform, inbox: DurableInbox) -> None:
-        await self.runtime.resources.get(("platform", name), lambda: platform)
-        menu = self.spawn(self._show_menu(platform))
-        try:
-            await platform.run(inbox)
-        finally:
-            menu.cancel()
-
-    async def _show_menu(self, platform: Platform) -> None:
-        try:
-            await asyncio.wait_for(platform.menu(self.orders.menu()), 30)
-        except Exception as error:  # noqa: BLE001  (isolation: only for show)
-            self.log.debug("menu not shown", error=one_line(error))
-
-    def _start_service(self, name: str) -> None:
-        try:
-            service: Service = self.runtime.host.create("services", name)
-        except HermesError as error:
-            self.log.error("service left out", service=name, error=one_line(error))
-            return
-
-        async def serve() -> None:
-            await self.runtime.resources.get(("service", name), lambda: service)
-            await service.run(self.runtime)
-
-        part = f"service {name}"
-        supervised = self.parts[part] = Supervised(part, serve, self.log)
-        if self._configured(supervised, service.missing()):
-            supervised.start()
-
-    def _configured(self, part: Supervised, missing: str) -> bool:
-        """Whether nothing is *missing*; what is, is said once and stays in the status."""
-        if missing:
-            part.health.state, part.health.error = "not configured", missing
-            self.log.error("not started", part=part.name, error=missing)
-        return not missing
+    @property
+    def stopping(self) -> bool:
+        """No more messages are taken in."""
+        return self._stopping.is_set()
 
     async def _drain(self) -> None:
         """Take in no more; let turns end and replies go out; leave the rest to the next start."""
-        await asyncio.gather(*(part.stop() for part in self.parts.values()))
+        await self.parts.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.drain):
                 await self.runtime.idle()
@@ -197,6 +124,8 @@ class Gateway:
             await asyncio.sleep(10)
             try:
                 await self.runtime.store.commit((Lease(LEASE, self._owner, now() + HOLD),))
+                # Put there by a process that did not reach us; younger ones are on their way.
+                await self.delivery.recover(before=now() - STRAY)
             except Conflict:
                 self.log.error("another gateway took over; this one stops")
                 self.stop()
@@ -204,159 +133,11 @@ class Gateway:
             except HermesError as error:
                 self.log.warning("lease not renewed", error=one_line(error))
 
-    # -- in -----------------------------------------------------------------------------------
-
-    async def _recover(self) -> None:
-        """Take up what an earlier process left: interrupted turns first, then what waits."""
-        left = await waiting(self.runtime.store)
-        for entry in (entry for entry in left if entry.session):
-            await self._resume(entry)
-        await self.delivery.recover()
-        for entry in (entry for entry in left if not entry.session):
-            self._arrived(entry)
-
-    def _arrived(self, entry: Entry) -> None:
-        """Work on a message that is kept: one after the other in each chat."""
-        key = entry_key(entry.inbound)
-        if key in self._at_work or self._stopping.is_set():
-            return
-        self._at_work.add(key)
-        chat = entry.inbound.key
-        if chat not in self._lanes:
-            self._lanes[chat] = asyncio.Queue()
-            self.spawn(self._work(chat))
-        self._lanes[chat].put_nowait(entry)
-
-    async def _work(self, chat: SessionKey) -> None:
-        lane = self._lanes[chat]
-        while not lane.empty():
-            entry = lane.get_nowait()
-            try:
-                await self._handle(entry.inbound)
-            except HermesError as error:
-                self.log.error("message not worked on", error=one_line(error))
-                self._at_work.discard(entry_key(entry.inbound))
-        del self._lanes[chat]
-
-    async def _handle(self, inbound: Inbound) -> None:
-        """Run one message through `receive`; what is refused gets its end here."""
-        try:
-            admission = await self._receive(inbound)
-        except Broken as broken:
-            # What broke is for the owner's log: whoever wrote may be a stranger.
-            self.log.error("message refused", error=one_line(broken))
-            admission = Admission("refused", BROKEN.format(plugin=broken.plugin))
-        reach("inbox.received")
-        if admission.outcome == "refused":
-            await self.finish(inbound, "refused", admission.notice)
-
-    async def _admit(self, inbound: Inbound) -> Admission:
-        """The innermost step of `receive`: an answer, a command, or a message for the mailbox."""
-        if inbound.role is None:
-            return Admission("refused", CLOSED)
-        if inbound.answers:
-            return await self.orders.answer(inbound)
-        if await self.orders.take(inbound):
-            return Admission("command")
-        conversation = self.conversation(inbound)
-        if inbound.fresh:
-            conversation = await conversation.new()
-        if inbound.notice:
-            self.say(inbound.key, inbound.notice)
-        await self.post(inbound, await self.busy(inbound), conversation)
-        return Admission("admitted")
-
-    async def post(
-        self, inbound: Inbound, busy: Busy, conversation: Conversation | None = None
-    ) -> None:
-        """Put a message into its conversation's mailbox."""
-        info = await (conversation or self.conversation(inbound)).load()
-        self.runtime.mailbox(info.id).put(self.letter(inbound, info.id), busy)
-
-    def conversation(self, inbound: Inbound) -> Conversation:
-        """Give the conversation that a message belongs to."""
-        directory = self.settings.directory or str(Path.home())
-        where = inbound.bound or inbound.key
-        return self.runtime.session(where, directory=directory, person=inbound.person)
-
-    async def busy(self, inbound: Inbound) -> Busy:
-        """Say what a message does to a busy chat: as set for it (`/busy`), else as configured."""
-        chosen = await self.runtime.store.state("process", "", f"hermes/busy/{inbound.key}")
-        return cast(Busy, chosen.decode() if chosen else self.settings.busy)
-
-    def letter(self, inbound: Inbound, session: str, *, resume: bool = False) -> Letter:
-        """Make the letter of a message: what it commits when taken and when ended."""
-        following = Following(self, self.platforms.get(inbound.key.platform), inbound, session)
-        parcel: list[Parcel] = []
-
-        def ending(result: TurnResult) -> tuple[Change, ...]:
-            text = result.reply if result.status != "failed" else f"⚠️ {result.reply}"
-            if result.status == "cancelled" or not result.reply:
-                return (settled(inbound, "answered"),)  # whoever cancelled has said so
-            outgoing = Outgoing(inbound.key, text, reply_to=inbound.id)
-            parcel.append(Parcel(entry_key(inbound), outgoing, following.draft))
-            return settled(inbound, "answered"), enqueue(parcel[-1])
-
-        listener = Listener()
-        letter = Letter(
-            inbound.text,
-            self.authority(inbound),
-            images=inbound.images,
-            sender=inbound.sender.name or inbound.sender.id,
-            source=inbound.key.platform,
-            resume=resume,
-            listeners=[listener],
-            taking=(taken(inbound, session),),
-            ending=ending,
-            steering=(settled(inbound, "steered"),),
-        )
-
-        async def follow() -> None:
-            await following.follow(listener)
-            self._at_work.discard(entry_key(inbound))
-            if parcel and letter.ended:
-                # The first draft may have been on its way still when the turn ended.
-                self.delivery.post(msgspec.structs.replace(parcel[-1], draft=following.draft))
-
-        self.spawn(follow())
-        return letter
-
-    def authority(self, inbound: Inbound) -> Authority:
-        """What the sender of a message may do."""
-        return Authority(
-            inbound.key.platform,
-            person=inbound.person or inbound.sender.id,
-            role=inbound.role or "guest",
-            can_ask=True,
-        )
-
-    async def _resume(self, entry: Entry) -> None:
-        inbound = entry.inbound
-        self._at_work.add(entry_key(inbound))
-        letter = self.letter(inbound, entry.session, resume=True)
-        self.runtime.mailbox(entry.session).put(letter)
-
     # -- out ----------------------------------------------------------------------------------
-
-    async def finish(self, inbound: Inbound, end: str, text: str = "") -> None:
-        """Give a message its end, with a reply if there is one, in one commit."""
-        changes: list[Change] = [settled(inbound, end)]
-        parcel = Parcel(entry_key(inbound), Outgoing(inbound.key, text, reply_to=inbound.id))
-        if text:
-            changes.append(enqueue(parcel))
-        await self.runtime.store.commit(changes)
-        reach("inbox.settled")
-        self._at_work.discard(entry_key(inbound))
-        if text:
-            self.delivery.post(parcel)
 
     def say(self, key: SessionKey, text: str, **fields: Any) -> None:
         """Send something that answers no message: kept like any reply."""
-        self.spawn(self._say(Parcel(new_id(), Outgoing(key, text, **fields))))
-
-    async def _say(self, parcel: Parcel) -> None:
-        await self.runtime.store.commit((enqueue(parcel),))
-        self.delivery.post(parcel)
+        self.spawn(self.runtime.outbox.put(Outgoing(key, text, **fields)))
 
     def put_question(self, inbound: Inbound, asked: Asked) -> None:
         """Put a turn's question into the chat: buttons where there are some, words everywhere."""
@@ -377,20 +158,27 @@ class Gateway:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.log.error("a task of the gateway failed", error=one_line(error))
 
-    def _line(self, name: str) -> dict[str, Any]:
-        """How the line of a platform is, as far as it knows."""
-        platform = self.platforms.get(name)
-        health = platform.health() if platform is not None else None
-        if health is None:
-            return {"received": self.inboxes[name].heard} if name in self.inboxes else {}
-        return dict(msgspec.to_builtins(health))
-
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, dict[str, Any]]:
         """Describe every part, for ``hermes gateway status``."""
-        return {
-            name: {
-                **msgspec.to_builtins(part.health),
-                **self._line(name),
-            }
-            for name, part in self.parts.items()
-        }
+        return self.parts.status()
+
+    # -- orders from other processes of this home ---------------------------------------------
+
+    async def _order(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Do what another process asks over the socket. Raises HermesError."""
+        match given.pop("order"):
+            case "send":
+                sent = await self.delivery.ended(given["key"], min(given["within"], 600.0))
+                return dict(msgspec.to_builtins(sent))
+            case "ping":
+                return {}
+            case "status":
+                return {"parts": self.status()}
+            case "probe":
+                return await self.parts.probe()
+            case "pause":
+                return {"part": await self.parts.pause(given["part"])}
+            case "resume":
+                return {"part": await self.parts.resume(given["part"])}
+            case unknown:
+                raise HermesError(f"the gateway has no order {unknown!r}: is it an older version?")

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hermes.commands import CommandContext, UsageError, group
-from hermes.errors import ConfigError, NotFound, PluginError
-from hermes.files import replace
+from hermes.control import ask
+from hermes.errors import ConfigError, HermesError, NotFound, PluginError
+from hermes.files import replace_file
 from hermes.gateway import AlreadyRunning, Gateway
+from hermes.gateway_status import lines
 from hermes.identity import process_started
 
 if TYPE_CHECKING:
@@ -33,8 +35,6 @@ UNFIT = 78
 """Exit status that tells a supervisor not to: this configuration cannot start (EX_CONFIG)."""
 HEARTBEAT = 15.0
 """Seconds between two writings of a status that does not change."""
-DEGRADED = 90.0
-"""Seconds without a sign of life after which a platform is said to be degraded."""
 
 
 @group("gateway", surfaces={"cli"})
@@ -102,7 +102,10 @@ async def start(context: CommandContext) -> None:
     if running:
         return context.reply(f"The gateway runs already (process {running['pid']}).")
     log = context.host.paths.logs / "gateway.log"
-    environment = {**os.environ, "HERMES_HOME": str(context.host.paths.home)}
+    environment = {
+        **context.host.secrets.whole_environment(),
+        "HERMES_HOME": str(context.host.paths.home),
+    }
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: ASYNC220  (it outlives this command on purpose)
             [sys.executable, "-m", "hermes", "gateway", "run"],
@@ -139,32 +142,65 @@ async def restart(context: CommandContext) -> None:
     await start.callback(context)  # type: ignore[misc]
 
 
+@gateway.command("pause")
+@click.argument("part")
+async def pause(context: CommandContext, part: str) -> None:
+    """Stop one platform or service, over restarts too; what is for it waits."""
+    paused = await _order(context, "pause", part=part)
+    context.reply(f"{paused['part']} is paused (hermes gateway resume {part}).")
+
+
+@gateway.command("resume")
+@click.argument("part")
+async def resume(context: CommandContext, part: str) -> None:
+    """Start a platform or service that was paused, or that has stopped."""
+    resumed = await _order(context, "resume", part=part)
+    context.reply(f"{resumed['part']} runs again.")
+
+
+async def _order(context: CommandContext, order: str, **fields: Any) -> dict[str, Any]:
+    answer = await ask(context.host.paths.run, order, seconds=30, **fields)
+    if answer is None:
+        raise HermesError("the gateway does not run, or does not answer (hermes gateway status)")
+    return answer
+
+
 @gateway.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--deep", is_flag=True, help="Look into the journal too.")
+@click.option("--deep", is_flag=True, help="Ask each platform's far side, and look for damage.")
 async def status(context: CommandContext, as_json: bool, deep: bool) -> None:
-    """Say whether it runs, and how each platform is."""
+    """Say whether it runs, and how each platform is.
+
+    With --deep the exit status is 1 where something does not answer or is damaged.
+    """
     running = _running(context.host) or {}
     found: dict[str, Any] = {"running": bool(running), **running}
-    if deep:
-        store = (await context.runtime()).store
-        found["waiting"] = len(await store.pending("inbox"))
-        found["unsent"] = len(await store.pending("outbox"))
-        found["damage"] = await store.check()
-    if as_json:
-        return context.reply(json.dumps(found))
-    if not running:
-        context.reply("The gateway does not run (hermes gateway run).")
-    else:
-        up = int(time.time() - running["started"])
-        context.reply(f"The gateway runs: process {running['pid']}, up {up} s")
-    for name, part in running.get("parts", {}).items():
-        context.reply(f"  {name:20} {part['state']:15} {part['error']}".rstrip())
-    if deep:
-        context.reply(f"waiting messages {found['waiting']}, unsent replies {found['unsent']}")
-        for line in found["damage"]:
-            context.reply(f"journal: {line}")
-    return None
+    if running:
+        live = await ask(context.host.paths.run, "status")
+        found |= {"answers": live is not None, **(live or {})}
+    wrong = await _look_deep(context, found) if deep else []
+    for line in [json.dumps(found)] if as_json else lines(found):
+        context.reply(line)
+    if wrong:
+        raise HermesError(f"not well: {', '.join(wrong)}")
+
+
+async def _look_deep(context: CommandContext, found: dict[str, Any]) -> list[str]:
+    """Add to *found* what only asking shows; name what is wrong."""
+    store = (await context.runtime()).store
+    found["waiting"] = len(await store.pending("inbox"))
+    found["unsent"] = len(await store.pending("outbox"))
+    found["damage"] = await store.check()
+    wrong = ["the journal"] if found["damage"] else []
+    if not found["running"]:
+        return wrong
+    if not found["answers"]:
+        return [*wrong, "the gateway does not answer"]
+    probes = await ask(context.host.paths.run, "probe", seconds=30)
+    for name, probe in (probes or {}).items():
+        found["parts"].setdefault(name, {})["probe"] = probe
+        wrong += [name] if probe["ok"] is False else []
+    return wrong
 
 
 async def _write_status(host: Host, served: Gateway) -> None:
@@ -173,11 +209,6 @@ async def _write_status(host: Host, served: Gateway) -> None:
     begun, written, before = time.time(), 0.0, None
     while True:
         parts = served.status()
-        for part in parts.values():
-            quiet = time.time() - part.get("heard", 0) / 1e6 if part.get("heard") else 0.0
-            if part["state"] == "running" and (part.get("problem") or quiet > DEGRADED):
-                said = part.get("problem") or f"nothing heard for {int(quiet)} s"
-                part["state"], part["error"] = "degraded", said
         states = {name: (part["state"], part["error"]) for name, part in parts.items()}
         if states == before and time.time() - written < HEARTBEAT:
             await asyncio.sleep(1)
@@ -190,7 +221,7 @@ async def _write_status(host: Host, served: Gateway) -> None:
             "beat": written,
             "parts": parts,
         }
-        replace(_status_file(host), json.dumps(found), mode=0o600)
+        replace_file(_status_file(host), json.dumps(found), mode=0o600)
         await asyncio.sleep(1)
 
 

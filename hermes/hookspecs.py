@@ -56,7 +56,8 @@ def hermes_terminals() -> list[Offer]:
 def hermes_memory() -> list[Offer]:
     """Offer long-term memory: targets are `Memory` classes or factories.
 
-    One is used, chosen by ``memory``; opened at the first turn that asks what is remembered.
+    One is used, chosen by ``memory``, beside those that say ``always=True``; opened at the first
+    turn that asks what is remembered.
     """
     raise NotImplementedError
 
@@ -91,7 +92,11 @@ def hermes_prompts() -> list[Offer]:
 
 @hookspec
 def hermes_commands() -> list[Offer]:
-    """Offer commands: a target is a `Command` or `Group`; the offer's name is what people type.
+    """Offer commands: a target is a `Command` or `Group`, or a `CommandFamily` class where the
+    offer says ``family=True``; people type the offer's name, of a family its members'.
+
+    A name of two words, the first of which is a group of the kernel's (``plugins new``), adds a
+    sub-command to it, for the shell.
 
     Imported when somebody gives the command or asks for its help; menus show the offer alone.
     """

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hermes.identity import now
 from hermes.killpoint import reach
 from hermes.platform import Inbound, Inbox
 from hermes.store import Change, Enqueue, SetState, Settle, Store
@@ -33,6 +34,11 @@ def entry_key(inbound: Inbound) -> str:
     return f"{inbound.key.platform}:{inbound.key.account}:{inbound.key.chat}:{inbound.id}"
 
 
+def draft_token(key: str) -> str:
+    """Name the draft of the answer to an inbound message, as `Part.token` names what is sent."""
+    return f"{key}:draft"
+
+
 def taken(inbound: Inbound, session: str, draft: str = "") -> Change:
     """Say which conversation took it: committed with its user record."""
     entry = Entry(inbound, session, draft)
@@ -53,16 +59,30 @@ async def waiting(store: Store, keys: tuple[str, ...] | None = None) -> list[Ent
 class DurableInbox(Inbox):
     """The inbox of one platform."""
 
-    def __init__(self, platform: str, store: Store, arrived: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        platform: str,
+        store: Store,
+        arrived: Callable[[Entry], None],
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """*redact* takes out of a message what is not to be kept."""
         self._platform = platform
         self._store = store
         self._arrived = arrived
+        self._redact = redact
         self.heard = 0
         """Messages taken in."""
+        self.last = 0
+        """When the last one was, in UTC microseconds."""
 
     async def put(self, messages: tuple[Inbound, ...], *, cursor: str = "") -> None:
         """Keep *messages* and *cursor* in one commit, then let them be worked on."""
         reach("inbox.fetched")
+        messages = tuple(
+            msgspec.structs.replace(message, text=self._redact(message.text))
+            for message in messages
+        )
         changes: list[Change] = [
             Enqueue(QUEUE, entry_key(message), msgspec.json.encode(Entry(message)))
             for message in messages
@@ -72,7 +92,8 @@ class DurableInbox(Inbox):
         if changes:
             await self._store.commit(changes)
         reach("inbox.kept")
-        self.heard += len(messages)
+        if messages:
+            self.heard, self.last = self.heard + len(messages), now()
         # Only what is really pending: a repeat of an answered message is not.
         keys = tuple(entry_key(message) for message in messages)
         for entry in await waiting(self._store, keys) if keys else ():

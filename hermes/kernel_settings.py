@@ -15,10 +15,23 @@ class TerminalSettings(msgspec.Struct, frozen=True):
     backend: str = "local"
     """Name of a terminal backend."""
     cwd: str = "."
-    scope: Literal["conversation", "chat", "person", "global"] = "conversation"
-    """Who shares a terminal."""
+    scope: Literal["conversation", "session", "chat", "person", "user", "global"] = "conversation"
+    """Who shares a terminal: a conversation (``session``), all conversations of a chat, all of a
+    person (``user``), or everybody."""
     timeout: float = 180
     """Seconds a command may take, if the call does not say."""
+    lifetime: float = 300
+    """Seconds without a call after which a terminal that runs nothing hibernates; 0 for never."""
+    container_cpu: float = 1
+    """Processors of a terminal, where its backend can bound them; 0 for no bound."""
+    container_memory: int = 5120
+    """Megabytes, likewise."""
+    container_disk: int = 51200
+    """Megabytes, likewise."""
+    container_processes: int = 256
+    """Processes, likewise."""
+    container_persistent: bool = True
+    """Files of a container or sandbox outlive it."""
     env_passthrough: tuple[str, ...] = ()
     """Variables that commands see beside the allowlist. Secrets are never passed."""
 
@@ -65,7 +78,7 @@ class KernelSettings(msgspec.Struct, frozen=True):
     context_length, max_tokens."""
     store: str = "sqlite"
     memory: str = ""
-    """Name of a memory; empty for the one that is installed."""
+    """Name of a memory, used beside those that always take part; empty for these alone."""
     terminal: TerminalSettings = TerminalSettings()
     toolsets: tuple[str, ...] = ()
     """Toolsets a conversation has; empty for all."""
@@ -93,7 +106,20 @@ def translated(data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(toolsets := data.get("toolsets"), list):
         # Their names for "everything that belongs to this surface".
         made["toolsets"] = [t for t in toolsets if not str(t).startswith("hermes-")]
+    if isinstance(terminal := data.get("terminal"), dict):
+        _backend_keys(made, terminal)
     return made
+
+
+def _backend_keys(made: dict[str, Any], terminal: dict[str, Any]) -> None:
+    """Hermes Agent's ``terminal.docker_image`` is ours ``docker.image``: of the backend in use."""
+    prefix = f"{terminal.get('backend', '')}_"
+    theirs = {k: v for k, v in terminal.items() if prefix != "_" and k.startswith(prefix)}
+    if theirs:
+        section = made.get(prefix[:-1])
+        named = {k.removeprefix(prefix): v for k, v in theirs.items()}
+        made[prefix[:-1]] = {**named, **(section if isinstance(section, dict) else {})}
+        made["terminal"] = {k: v for k, v in terminal.items() if k not in theirs}
 
 
 def _model(mapping: dict[str, Any]) -> str:

@@ -6,14 +6,16 @@ pay for it. Every line passes the redaction of secrets.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, cast
 
 from hermes.context import Log, Secrets
-from hermes.files import locked
+from hermes.files import locked_file
 from hermes.paths import HomePaths
 
 LIMIT = 5_000_000
@@ -42,6 +44,16 @@ class Logs:
         """Give a log whose lines carry *fields*."""
         return cast(Log, BoundLog(self, fields))
 
+    @contextlib.contextmanager
+    def capture(self) -> Iterator[None]:
+        """Take over what libraries log; by themselves they would write to standard error."""
+        handler = Captured(self)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+
     def emit(self, level: str, event: str, fields: dict[str, object]) -> None:
         if LEVELS[level] < LEVELS[self.least]:
             return
@@ -59,6 +71,24 @@ class Logs:
             )
             said = f"hermes: {level}{who}: {event} {more}".rstrip()
             print(self._secrets.redact(said), file=sys.stderr)
+
+
+class Captured(logging.Handler):
+    """Brings what libraries log, from warnings on, to *logs*: redacted, and in one place."""
+
+    def __init__(self, logs: Logs) -> None:
+        super().__init__(logging.WARNING)
+        self._logs = logs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            level = "error" if record.levelno >= logging.ERROR else "warning"
+            fields: dict[str, object] = {"library": record.name}
+            if record.exc_info and record.exc_info[0] is not None:
+                fields["exc_info"] = record.exc_info
+            self._logs.emit(level, record.getMessage(), fields)
+        except Exception:  # noqa: BLE001  (isolation: a library's own formatting)
+            self.handleError(record)
 
 
 class BoundLog:
@@ -113,7 +143,7 @@ def append(file: Path, line: str) -> None:
 
 
 def _put_aside(file: Path) -> None:
-    with locked(file):
+    with locked_file(file):
         if not file.exists() or file.stat().st_size <= LIMIT:
             return  # another process was first
         for number in range(KEPT, 0, -1):

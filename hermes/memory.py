@@ -1,4 +1,7 @@
-"""The contract of long-term memory. One is used at a time, named by ``memory:`` (§5.6)."""
+"""The contract of long-term memory (§5.6).
+
+One is used at a time, named by ``memory:``, beside those whose offers say ``always``.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ class Memory(Resource):
         """Give what is worth knowing for this turn, or an empty string.
 
         Has 300 ms; the text is recorded beside the user's message and sent as recorded. Only what
-        belongs to ``turn.input.authority.person`` may be in it.
+        belongs to ``turn.input.authority.person`` may be in it. What the model sees already is in
+        ``turn.prompt`` and ``turn.messages``: it need not be said again, only set right.
         """
 
     async def record(self, turn: Turn, result: TurnResult) -> None:

@@ -32,6 +32,8 @@ class Offer(msgspec.Struct, frozen=True):
     """Middleware only: a failure of it is passed over instead of failing closed."""
     family: bool = False
     """Stands for members known only from configuration or the home folder (MCP servers, skills)."""
+    always: bool = False
+    """Memory only: it takes part whatever the setting ``memory`` names, beside that one."""
     hidden: bool = False
     """Left out of menus."""
     surfaces: tuple[str, ...] = ("cli", "chat")

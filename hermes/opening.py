@@ -123,7 +123,12 @@ async def opening(
 ) -> tuple[str, tuple[Tool, ...]]:
     """Give prompt and tools of a new conversation. A model without tools gets a brief prompt."""
     gathered = await tools.gather(chosen) if has_tools else ()
-    session = PromptSession(info, tuple(tool.name for tool in gathered), brief=not has_tools)
+    session = PromptSession(
+        info,
+        tuple(tool.name for tool in gathered),
+        brief=not has_tools,
+        toolsets=tuple(dict.fromkeys(tool.toolset for tool in gathered)),
+    )
     return await prompts.render(session), gathered
 
 

@@ -46,7 +46,7 @@ class ChatContext(CommandContext):
 
     @property
     def authority(self) -> Authority:
-        return self._gateway.authority(self._inbound)
+        return self._gateway.intake.authority(self._inbound)
 
     @property
     def session(self) -> SessionInfo | None:
@@ -79,7 +79,7 @@ class ChatContext(CommandContext):
         if not text.strip():
             raise UsageError("say what")
         self.posted = True
-        await self._gateway.post(msgspec.structs.replace(self._inbound, text=text), busy)
+        await self._gateway.intake.post(msgspec.structs.replace(self._inbound, text=text), busy)
 
     async def answer(self, choice: str) -> str:
         return await self._gateway.orders.say(self._inbound, choice)
@@ -111,8 +111,7 @@ class Orders:
 
     def menu(self) -> list[tuple[str, str]]:
         """Name and summary of every command, for a platform's own menu."""
-        offers = self._gateway.runtime.host.offers("commands")
-        return [(name, offers[name].summary) for name in self._slash.names()]
+        return list(self._slash.menu().items())
 
     def open_question(self, inbound: Inbound, asked: Asked) -> None:
         """Remember a question of a chat and whom it is for."""
@@ -120,7 +119,7 @@ class Orders:
 
     async def answer(self, inbound: Inbound) -> Admission:
         """Answer a question by a pressed button."""
-        await self._gateway.finish(inbound, "command", await self.say(inbound, inbound.text))
+        await self._gateway.intake.finish(inbound, "command", await self.say(inbound, inbound.text))
         return Admission("command")
 
     async def say(self, inbound: Inbound, choice: str) -> str:
@@ -159,7 +158,7 @@ class Orders:
             self._gateway.log.error("command failed", command=name, error=one_line(error))
             said = f"/{name} failed: {one_line(error)}"
         if said is not None:
-            await self._gateway.finish(inbound, "command", said)
+            await self._gateway.intake.finish(inbound, "command", said)
 
     async def _say(self, inbound: Inbound, typed: str, rest: str) -> str | None:
         """Run a command; give its reply, or None where it became a message to the model."""
@@ -167,7 +166,7 @@ class Orders:
         if not allows(inbound.role or "guest", command.role):
             raise UsageError(f"/{name} is for {command.role}s")
         runtime = self._gateway.runtime
-        conversation = self._gateway.conversation(inbound)
+        conversation = self._gateway.intake.conversation(inbound)
         info = await conversation.load()
         if not command.busy and runtime.mailbox(info.id).running is not None:
             raise UsageError(BUSY)

@@ -51,6 +51,11 @@ class HomePaths:
     def outputs(self) -> Path:
         return private(self.home / "outputs")
 
+    @cached_property
+    def outgoing(self) -> Path:
+        """Copies of files that wait to be sent."""
+        return private(self.home / "outgoing")
+
     def of(self, plugin: str) -> Paths:
         """Give the folders of one plugin."""
         return PluginPaths(self, plugin)

@@ -15,7 +15,7 @@ import msgspec
 
 from hermes.messages import Image
 from hermes.resource import Resource
-from hermes.session import Account, PersonId, Role, SessionKey
+from hermes.session import Account, Authority, PersonId, Role, SessionKey
 from hermes.splitting import Unit, split_text
 
 
@@ -59,6 +59,12 @@ class Inbound(msgspec.Struct, frozen=True):
     """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0
     """UTC microseconds, by the platform's clock."""
+    answer_to: SessionKey | None = None
+    """Where the answer goes, where that is not where the message came from (the delivery target of
+    a route). Then nothing of the turn is shown but the answer."""
+    vouched: bool = False
+    """Its platform vouches for it, and `role` and `person` are those of `Platform.vouch`. Set by
+    the gateway before `receive`."""
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -179,6 +185,13 @@ class Platform(Resource):
     async def send(self, part: Part) -> Receipt:
         """Send one part. Raise `Failed`; a retryable one is tried again in order."""
 
+    async def recall(self, part: Part) -> str:
+        """Give the id of a message that was sent as *part* by a process that died before it learned
+        the id: by the part's token, or in the chat's history. Empty, as here, where there is none
+        or nobody can tell. Asked after a restart, where `limits` say that messages can be edited.
+        """
+        return ""
+
     def format(self, text: str) -> tuple[Piece, ...]:
         """Make *text*, Markdown as models write it, into messages within `limits`.
 
@@ -187,9 +200,26 @@ class Platform(Resource):
         """
         return tuple(Piece(each) for each in split_text(text, self.limits.length, self.limits.unit))
 
+    def vouch(self, inbound: Inbound) -> Authority | None:
+        """Give the authority of a message that no person sent, but a program on a route that the
+        owner configured, and that proved who it is. Such a message is no command and no answer.
+
+        None, as here, for a person's message: then `receive` decides alone. Asked whenever a
+        message is judged, after a restart again, so what is configured *now* counts.
+        """
+        return None
+
     def health(self) -> PlatformHealth | None:
         """Say how the line is; None where the platform does not know. Called at any time."""
         return None
+
+    async def probe(self) -> str:
+        """Ask the far side something that changes nothing; say in a few words what answered.
+
+        For ``hermes gateway status --deep``. Raise what goes wrong. Empty, as here, where there is
+        nothing to ask.
+        """
+        return ""
 
     async def typing(self, key: SessionKey) -> None:
         """Show that an answer is being made."""

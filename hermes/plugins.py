@@ -28,6 +28,7 @@ from hermes.secrets import PluginSecrets, SecretStore
 if TYPE_CHECKING:
     from hermes.config import Config, Problem
     from hermes.middleware import Middleware
+    from hermes.runtime import Runtime
     from hermes.slash import Slash
 
 CONTRACTS = {
@@ -39,7 +40,7 @@ CONTRACTS = {
     "stores": "hermes.store:Store",
     "middleware": "hermes.middleware:Middleware",
     "prompts": "hermes.prompt:PromptSection",
-    "commands": "hermes.commands:Command hermes.commands:Group",
+    "commands": "hermes.commands:Command hermes.commands:Group hermes.commands:CommandFamily",
     "services": "hermes.service:Service",
     "observers": "hermes.service:Observer",
     "checks": "hermes.service:Check",
@@ -87,6 +88,7 @@ class Host:
         self._models = cast(Models, _NotYet("models"))
         self._state: Callable[[str], State] = lambda plugin: cast(State, _NotYet("state"))
         self._children = cast(Children, _NotYet("children"))
+        self._runtime: Runtime = cast("Runtime", _NotYet("conversations"))
         self._schemas: dict[str, Any] = {}
         for entry in index.active():
             self._schemas |= entry["settings"]
@@ -120,6 +122,11 @@ class Host:
             }
             index = open_index(str(paths.home), seconds=seconds, choices=choices)
         return cls(paths, index, given)
+
+    def afresh(self) -> Host:
+        """Open the home again, every plugin listed anew: for who has just installed one."""
+        importlib.invalidate_caches()
+        return Host.open(self.paths.home, overrides=self._overrides, fresh=True)
 
     @functools.cached_property
     def config(self) -> Config:
@@ -241,6 +248,14 @@ class Host:
                 self.log(offer.plugin).warning(str(error))
         return made
 
+    def secret_references(self) -> dict[str, tuple[str, ...]]:
+        """Give the references that settings have as defaults, each with the plugins that do."""
+        found: dict[str, tuple[str, ...]] = {}
+        for plugin, references in sorted(self._declared.items()):
+            for reference in references:
+                found[reference] = (*found.get(reference, ()), plugin)
+        return found
+
     def context(self, plugin: str) -> PluginContext:
         """Give what the plugin's objects are called with."""
         if plugin not in self._contexts:
@@ -259,6 +274,7 @@ class Host:
                 log=self.log(plugin),
                 models=self._models,
                 children=self._children,
+                runtime=self._runtime,
             )
         return self._contexts[plugin]
 
@@ -266,11 +282,19 @@ class Host:
         """Give a log whose lines say that they are the plugin's, or a part of the kernel's."""
         return self.logs.bind(plugin=plugin)
 
-    def attach(self, *, models: Models, state: Callable[[str], State], children: Children) -> None:
+    def attach(
+        self,
+        *,
+        models: Models,
+        state: Callable[[str], State],
+        children: Children,
+        runtime: Runtime,
+    ) -> None:
         """Take what only a runtime has; *state* makes a plugin's view by its name."""
         self._models, self._state, self._children = models, state, children
+        self._runtime = runtime
         for plugin, context in self._contexts.items():
-            context.models, context.children = models, children
+            context.models, context.children, context.runtime = models, children, runtime
             context.state = state(plugin)
 
     def _made(self, offer: Offered) -> Any:

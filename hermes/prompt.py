@@ -17,6 +17,8 @@ class PromptSession(msgspec.Struct, frozen=True):
     """Names of the tools that the model gets."""
     brief: bool = False
     """A small model: persona and question are all it can take. Most sections then say nothing."""
+    toolsets: tuple[str, ...] = ()
+    """Names of the toolsets that they come from."""
 
 
 class PromptSection(ABC):

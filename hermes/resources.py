@@ -90,6 +90,8 @@ class _Owned:
 
     async def close(self) -> None:
         self._leave.set()
+        if not self.ready.done():  # it is still opening: that ends here
+            self._task.cancel()
         _, late = await asyncio.wait((self._task,), timeout=CLOSING)
         if late:
             self._task.cancel()

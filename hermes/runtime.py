@@ -25,13 +25,14 @@ from hermes.agent import Agent
 from hermes.chain import Link
 from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
-from hermes.errors import HermesError, NotFound, PluginError, one_line
+from hermes.errors import NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
 from hermes.identity import new_id, now
 from hermes.mailbox import Mailbox
 from hermes.memory import Memory
 from hermes.models import ModelCalls
 from hermes.opening import Prompts, Tools
+from hermes.outbox import Outbox
 from hermes.plugins import Host
 from hermes.provider import ModelInfo
 from hermes.questions import Questions
@@ -41,7 +42,8 @@ from hermes.session import OWNER, PersonId, SessionId, SessionInfo, SessionKey
 from hermes.state import StoredState
 from hermes.store import Bind, Change, Describe, Store
 from hermes.stream import Listener
-from hermes.terminal import Terminal, TerminalBackend, TerminalSpec
+from hermes.terminal import Terminal
+from hermes.terminals import Terminals
 from hermes.toolbox import Toolbox
 from hermes.transcript import Transcript
 from hermes.turn import Reply
@@ -55,6 +57,8 @@ STEPS = 8
 """How many are looked at for that with each turn."""
 EXPECTED = 10_000
 """Keys of conversations that have just begun, or are about to, that are remembered."""
+OPENING = 5.0
+"""Seconds that a turn waits for a memory to open, the first time."""
 CHOSEN = "hermes/model"
 """State of a conversation: the model a person chose for it."""
 
@@ -68,8 +72,12 @@ class Runtime:
         self.log = host.logs.bind(plugin="hermes")
         self.resources = Resources(self.log)
         self.children = ProcessChildren(host.paths.run, host.secrets)
+        self.terminals = Terminals(
+            host, self.resources, self.children, lambda: self.store, self._works
+        )
         self.links: list[Link] = []
         self.store: Store
+        self.outbox: Outbox
         self.models = ModelCalls(host, self.resources)
         self.questions: Questions
         self.tools = Tools(host, self.resources, self.log)
@@ -80,6 +88,8 @@ class Runtime:
         """Each lives as long as it works, or somebody is about to put something in."""
         self._expected: OrderedDict[SessionKey, SessionId] = OrderedDict()
         self._untrimmed = 0
+        self._late: set[str] = set()
+        """Memories that did not open in time."""
         self._observers: list[tuple[Listener, asyncio.Task[None]]] = []
 
     @classmethod
@@ -112,6 +122,7 @@ class Runtime:
             models=self.models,
             state=lambda plugin: StoredState(plugin, lambda: self.store),
             children=self.children,
+            runtime=self,
         )
         self.links = [
             Link(offer.plugin, offer.name, made, offer.optional)
@@ -124,7 +135,9 @@ class Runtime:
         name = host.config.section("hermes").store
         self.store = await self.resources.get("store", lambda: host.create("stores", name))
         self.questions = Questions(self.store)
+        self.outbox = Outbox(self.store, host.paths)
         self._start_observers()
+        self.terminals.reap_later()
 
     async def _close(self) -> None:
         await asyncio.gather(*(mailbox.close() for mailbox in list(self._mailboxes.values())))
@@ -133,6 +146,7 @@ class Runtime:
             listener.close()
             await asyncio.wait((task,), timeout=1)
             task.cancel()
+        await self.terminals.close()
         await self.resources.close()
         await self.children.close()
 
@@ -227,7 +241,7 @@ class Runtime:
         """Give the agent of a conversation, folding its journal where it is not in memory."""
         agent = self._agents.pop(info.id, None)
         if agent is None:
-            transcript = Transcript(self.store, info.id)
+            transcript = Transcript(self.store, info.id, redact=self.host.secrets.redact)
             agent = Agent(transcript, self.toolbox(transcript, info, ()), self.models.call)
         if agent.transcript.fold.head < info.head or agent.transcript.fold.stale:
             await agent.transcript.refresh()
@@ -280,53 +294,42 @@ class Runtime:
             transcript=transcript,
             info=info,
             context=self.host.context,
-            terminal=self.terminal,
-            directory=self.directory,
-            backend=self.host.config.section("hermes").terminal.backend,
+            terminals=self.terminals,
             outputs=self.host.paths.outputs,
             redact=self.host.secrets.redact,
+            redact_file=self.host.secrets.redact_file,
         )
-
-    # -- terminals ----------------------------------------------------------------------------
-
-    def scope(self, info: SessionInfo) -> str:
-        """Name who shares a terminal with this conversation."""
-        kind = self.host.config.section("hermes").terminal.scope
-        return {"person": f"person-{info.person}", "global": "global"}.get(kind, info.id)
 
     async def terminal(self, info: SessionInfo) -> Terminal:
         """Give the terminal of a conversation's scope, opened at first use."""
-        scope = self.scope(info)
-        name = self.host.config.section("hermes").terminal.backend
-        backend: TerminalBackend = await self.resources.get(
-            ("terminals", name), lambda: self.host.create("terminals", name)
-        )
-
-        async def make() -> Terminal:
-            terminal = await backend.terminal(TerminalSpec(scope, info.directory))
-            terminal.isolated = backend.isolated
-            return terminal
-
-        terminal: Terminal = await self.resources.get(("terminal", scope), make)
-        return terminal
-
-    def directory(self, info: SessionInfo) -> str:
-        """Where a command of this conversation would start now."""
-        terminal: Terminal | None = self.resources.peek(("terminal", self.scope(info)))
-        return terminal.state.directory if terminal is not None else info.directory
+        return await self.terminals.get(info)
 
     # -- memory, observers --------------------------------------------------------------------
 
-    async def memory(self) -> Memory | None:
-        """Give the configured memory; None where none is, or where it cannot be opened."""
-        name = self.host.config.section("hermes").memory
-        if not name:
-            return None
+    async def memories(self) -> list[Memory]:
+        """Give the memories that take part: those that always do, then the configured one.
+
+        One that cannot be opened is left out; one that takes its time, until it is there.
+        """
+        names = [name for name, offer in self.host.offers("memory").items() if offer.always]
+        chosen = self.host.config.section("hermes").memory
+        if chosen and chosen not in names:
+            names.append(chosen)
+        opened = await asyncio.gather(*map(self._memory, names))
+        return [memory for memory in opened if memory is not None]
+
+    async def _memory(self, name: str) -> Memory | None:
         try:
-            memory: Memory = await self.resources.get(
-                ("memory", name), lambda: self.host.create("memory", name)
-            )
-        except HermesError as error:
+            seconds = 0.05 if name in self._late else OPENING
+            async with asyncio.timeout(seconds):  # no task of its own: SystemExit would leave it
+                memory: Memory = await self.resources.get(
+                    ("memory", name), lambda: self.host.create("memory", name)
+                )
+        except TimeoutError:  # it goes on opening: nobody waits for it that long again
+            self._late.add(name)
+            self.log.warning("memory not open yet", memory=name, seconds=seconds)
+            return None
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             self.log.warning("memory left out", memory=name, error=one_line(error))
             return None
         return memory

@@ -6,23 +6,21 @@ set in the real environment wins over the file, as people expect of an override.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+
+import msgspec
 
 from hermes.context import Secrets
 from hermes.errors import HermesError, PluginError
-from hermes.files import locked, replace
+from hermes.files import locked_file, replace_file
+from hermes.redaction import Redactor, Rule, looks_random
 from hermes.settings import Secret
 
-SHORTEST = 6
-"""Shorter values are not redacted: they would take ordinary words with them."""
-SHOWN = "[secret]"
 _LINE = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*
     (?:'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|(?P<bare>[^\r\n]*?))
@@ -30,7 +28,7 @@ _LINE = re.compile(
     re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
 _LOOKS_SECRET = re.compile(
-    r"(?i)(^|_)(api_?key|key|token|secret|password|passwd|credentials?)(_|$)"
+    r"(?i)(^|_)(api_?key|key|token|secret|password|passwd|credentials?|authorization|cookie)(_|$)"
 )
 
 
@@ -61,8 +59,7 @@ class SecretStore(Secrets):
         self._environ = os.environ if environ is None else environ
         self._file: tuple[Any, dict[str, str]] = (None, {})
         self._read: dict[str, str] = {}
-        self._forms: dict[str, None] = {}
-        self._pattern: re.Pattern[str] | None = None
+        self._redactor = Redactor()
         self._declared: set[str] = set()
 
     def get(self, secret: Secret) -> str | None:
@@ -97,10 +94,12 @@ class SecretStore(Secrets):
             about = self.env_file.stat()
             seen = (about.st_size, about.st_mtime_ns)
             if self._file[0] != seen:
+                if about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                    self.env_file.chmod(0o600)
                 text = self.env_file.read_text("utf-8", errors="replace")
                 self._file = (seen, parse_env(text))
                 for name, value in self._file[1].items():
-                    if looks_secret(name):
+                    if looks_secret(name) or looks_random(value):
                         self.conceal(value)
         except FileNotFoundError:
             self._file = (None, {})
@@ -118,12 +117,27 @@ class SecretStore(Secrets):
         looks = {name for name in self._environ if looks_secret(name)}
         return frozenset(looks | self._declared | set(self.file_values()))
 
+    def withdraw(self) -> frozenset[str]:
+        """Take the secrets out of this process's environment; they can still be read from here.
+
+        Gives the names of those that were taken out.
+        """
+        self._environ = dict(os.environ)
+        hidden = self.environment() & os.environ.keys()
+        for name in hidden:
+            self.conceal(os.environ.pop(name))
+        return hidden
+
+    def whole_environment(self) -> dict[str, str]:
+        """Give the environment as it was at the start: for another Hermes and nobody else."""
+        return dict(self._environ)
+
     def set(self, name: str, value: str) -> None:
         """Write a variable into ``.env`` (0600), leaving every other line as it is."""
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
             raise HermesError(f"not the name of a variable: {name}")
         self.conceal(value)
-        with locked(self.env_file):
+        with locked_file(self.env_file):
             text = self.env_file.read_text("utf-8") if self.env_file.exists() else ""
             line = f"{name}={_quoted(value)}"
             here = [match for match in _LINE.finditer(text) if match["name"] == name]
@@ -131,23 +145,49 @@ class SecretStore(Secrets):
                 text = text[: here[-1].start()] + line + text[here[-1].end() :]
             else:
                 text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
-            replace(self.env_file, text, mode=0o600)
+            replace_file(self.env_file, text, mode=0o600)
+
+    def conceal_file(self, path: Path) -> None:
+        """Redact what a JSON file of credentials holds, and let only its owner read it."""
+        try:
+            held = msgspec.json.decode(path.read_bytes())
+            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                path.chmod(0o600)
+        except (OSError, msgspec.DecodeError):
+            return
+        waiting: list[tuple[str, Any]] = [("", held)]
+        while waiting:
+            name, value = waiting.pop()
+            if isinstance(value, dict):
+                waiting += value.items()
+            elif isinstance(value, list):
+                waiting += [(name, each) for each in value]
+            elif isinstance(value, str) and (looks_secret(name) or looks_random(value)):
+                self.conceal(value)
+
+    def unset(self, name: str) -> bool:
+        """Take a variable out of ``.env``; False where it was not there."""
+        with locked_file(self.env_file):
+            text = self.env_file.read_text("utf-8") if self.env_file.exists() else ""
+            here = [match for match in _LINE.finditer(text) if match["name"] == name]
+            for match in reversed(here):
+                text = text[: match.start()] + text[match.end() + 1 :]
+            if here:
+                replace_file(self.env_file, text, mode=0o600)
+        return bool(here)
 
     def conceal(self, value: str) -> None:
         """Redact this value from now on, in the forms that it commonly takes."""
-        if len(value) < SHORTEST or value in self._forms:
-            return
-        raw = value.encode("utf-8", "surrogatepass")
-        encoded = base64.b64encode(raw).decode().rstrip("=")
-        forms = [value, encoded, encoded.replace("+", "-").replace("/", "_"), raw.hex()]
-        forms += [raw.hex().upper(), quote(value, safe=""), json.dumps(value)[1:-1]]
-        forms += [json.dumps(value, ensure_ascii=False)[1:-1]]
-        self._forms.update(dict.fromkeys(forms))
-        longest_first = sorted(self._forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        self._redactor.conceal(value)
 
     def redact(self, text: str) -> str:
-        return self._pattern.sub(SHOWN, text) if self._pattern is not None else text
+        return self._redactor.redact(text)
+
+    def redact_file(self, path: Path) -> None:
+        self._redactor.redact_file(path)
+
+    def add_rule(self, rule: Rule) -> None:
+        self._redactor.add_rule(rule)
 
 
 class PluginSecrets(Secrets):
@@ -168,6 +208,12 @@ class PluginSecrets(Secrets):
 
     def redact(self, text: str) -> str:
         return self._store.redact(text)
+
+    def redact_file(self, path: Path) -> None:
+        self._store.redact_file(path)
+
+    def add_rule(self, rule: Rule) -> None:
+        self._store.add_rule(rule)
 
 
 def _quoted(value: str) -> str:

@@ -30,6 +30,10 @@ class Service(Resource):
         stops this service and says so. Cancelled, it has five seconds to end in order.
         """
 
+    async def probe(self) -> str:
+        """Ask itself from outside whether it serves, as `Platform.probe` does its far side."""
+        return ""
+
 
 class Observer(ABC):
     """Hears events; changes nothing. Raising is logged; after ten in a row it is dropped."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib
 import json
 import platform
@@ -17,7 +18,7 @@ import msgspec
 
 import hermes
 from hermes.commands import Command, CommandContext, Group, UsageError, command, group
-from hermes.errors import HermesError, PluginError
+from hermes.errors import HermesError, PluginError, tell
 from hermes.plugins import KINDS, Host, PluginInfo
 from hermes.schemas import nearest
 from hermes.session import OWNER, SessionInfo
@@ -33,24 +34,49 @@ CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
 """Control characters but for tab and line ends."""
 
 
-def find(name: str, host: Host, own: str = "") -> Command | Group:
-    """Give the command of that name, importing only what it needs. *own* is a kernel's target."""
-    if own:
-        module, _, attribute = own.partition(":")
-        return cast(Command | Group, getattr(importlib.import_module(module), attribute))
-    return cast(Command | Group, host.create("commands", name))
+def find(name: str, host: Host, own: str = "", sub: str = "") -> Command | Group:
+    """Give the command of that name, importing only what it needs.
+
+    *own* is a kernel's target. If it is a group, it comes with the sub-commands that plugins offer
+    for it (``plugins new``): *sub* whole, of the others only the summary.
+    """
+    if not own:
+        return cast(Command | Group, host.create("commands", name))
+    module, _, attribute = own.partition(":")
+    found: Command | Group = getattr(importlib.import_module(module), attribute)
+    offers = {
+        offered.partition(" ")[2]: offer
+        for offered, offer in host.offers("commands").items()
+        if offered.startswith(f"{name} ")
+    }
+    if not isinstance(found, Group) or not offers:
+        return found
+    found = copy.copy(found)  # another host in this process may have other plugins
+    added = {
+        word: host.create("commands", f"{name} {word}")
+        if word == sub
+        else Command(word, short_help=offer.summary, hidden=offer.hidden)
+        for word, offer in offers.items()
+    }
+    found.commands = {**added, **found.commands}
+    return found
 
 
 def run_command(name: str, arguments: list[str], home: str, own: str = "") -> int:
     """Run one command to its end and give its exit status."""
     host = Host.open(Path(home))
-    found = find(name, host, own)
+    found = find(name, host, own, next((word for word in arguments if word[:1] != "-"), ""))
     if arguments[-1:] == ["--help"] and "--" not in arguments:
         click.echo(help_text(found, name, arguments[:-1]))
         return 0
     if "cli" not in found.surfaces:
         raise UsageError(f"/{name} is for chats")
-    asyncio.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
+    try:
+        asyncio.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  the last place that knows what must not be said
+        return tell(error, host.secrets.redact)
     return 0
 
 
@@ -88,8 +114,11 @@ class ShellContext(CommandContext):
 
     async def runtime(self) -> Runtime:
         if self._runtime is None:
+            from hermes.protection import protect  # noqa: PLC0415
             from hermes.runtime import Runtime  # noqa: PLC0415
 
+            protect(self.host)
+            self.closing.enter_context(self.host.logs.capture())
             opening = Runtime.open(surface="cli", host=self.host)
             self._runtime = await self.closing.enter_async_context(opening)
         return self._runtime
@@ -258,26 +287,6 @@ async def order(context: CommandContext) -> None:
             if takes_part(link, point):
                 stage = link.middleware.stage.name
                 context.reply(f"  {stage:12} {link.name} (plugin {link.plugin})")
-
-
-@plugins.command()
-async def check(context: CommandContext) -> None:
-    """List every plugin afresh and load everything that is offered."""
-    host = Host.open(context.host.paths.home, fresh=True)
-    wrong = [f"plugin {p.name}: {p.reason}" for p in host.plugins() if p.reason]
-    wrong += [f"plugin {p.name}: {warning}" for p in host.plugins() for warning in p.warnings]
-    wrong += host.conflicts()
-    offers = [offer for kind in KINDS for offer in host.offers(kind).values()]
-    for offer in offers:
-        try:
-            host.create(offer.kind, offer.name)
-        except HermesError as error:
-            wrong.append(str(error))
-    for line in dict.fromkeys(wrong):
-        context.reply(line)
-    if wrong:
-        raise HermesError(f"{len(wrong)} problems in {len(host.plugins())} plugins")
-    context.reply(f"{len(host.plugins())} plugins, {len(offers)} offers: all can be loaded")
 
 
 @plugins.command()

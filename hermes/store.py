@@ -185,6 +185,13 @@ class Store(Resource):
     async def bound(self, key: SessionKey) -> SessionId | None:
         """Give the conversation that *key* means."""
 
+    async def keys(self, session: SessionId) -> tuple[SessionKey, ...]:
+        """Give the keys that mean a conversation now: the chats it is in.
+
+        A store that cannot tell gives none; then a chat's conversations share no terminal.
+        """
+        return ()
+
     @abstractmethod
     async def pending(
         self, queue: str, limit: int | None = None, keys: Sequence[str] | None = None
@@ -204,6 +211,18 @@ class Store(Resource):
         """Forget conversations: payloads, index entries, state, title and bindings go, sequence
         numbers and tombstones (`Erased`) stay. Says how many records were blanked. A conversation
         with a held lease raises `Conflict`, and then none is forgotten.
+        """
+
+    @abstractmethod
+    async def erase_text(
+        self, text: str, why: str, *, person: PersonId | None = None
+    ) -> list[SessionId]:
+        """Forget *text* (`hermes.mentions`): the turns that hold it, prompts, summaries, titles and
+        state values, of *person*'s conversations or, where None, of all.
+
+        Records are blanked as by `erase`, and each conversation that lost some ends with one more
+        tombstone, so that whoever holds it in memory reads it anew. Gives those conversations. One
+        with a held lease raises `Conflict`, and then nothing is forgotten.
         """
 
     @abstractmethod

@@ -13,7 +13,9 @@ import msgspec
 from hermes.context import Log
 from hermes.errors import Failed, one_line
 
-State: TypeAlias = Literal["starting", "running", "waiting", "stopped", "not configured"]
+State: TypeAlias = Literal[
+    "starting", "running", "degraded", "waiting", "paused", "stopped", "not configured"
+]
 STEADY = 60.0
 """Seconds after which a run counts as good and the back-off begins anew."""
 
@@ -50,7 +52,13 @@ class Supervised:
 
     def start(self) -> None:
         """Begin, and go on until `stop`."""
+        self.health.error = ""
         self._task = asyncio.ensure_future(self._keep())
+
+    async def pause(self) -> None:
+        """End it until somebody starts it again."""
+        await self.stop()
+        self.health.state, self.health.error = "paused", ""
 
     async def stop(self, seconds: float = 5.0) -> None:
         """End it; it has *seconds* to clean up."""

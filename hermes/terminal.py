@@ -2,8 +2,8 @@
 
 A backend is one object per process; it opens a `Terminal` for each scope (a conversation, a chat, a
 person, or everybody). A terminal that can `run` a command can do everything: file operations have
-defaults over `run`, so that file tools work on every backend. The kernel decides the scope and
-closes what it opened.
+defaults over `run`, so that file tools work on every backend. The kernel decides the scope. It
+hibernates a terminal that nobody used for a while, and closes it when its conversation ends.
 """
 
 from __future__ import annotations
@@ -27,15 +27,32 @@ class TerminalError(HermesError):
     """The command could not be run, or the file not be read or written: says why."""
 
 
+class TerminalLimits(msgspec.Struct, frozen=True):
+    """What a terminal may take of a machine, for backends that can bound it. 0: no bound."""
+
+    cpu: float = 0
+    """Processors."""
+    memory: int = 0
+    """Megabytes."""
+    disk: int = 0
+    """Megabytes."""
+    processes: int = 0
+
+
 class TerminalSpec(msgspec.Struct, frozen=True):
     """What is asked of a terminal when it is opened."""
 
     scope: str
     """Unique name of who shares it; safe as a file name."""
     directory: str = ""
-    """Where it starts; empty means the backend's own default."""
+    """Where it starts; empty means the backend's own default. It is a folder of this machine: a
+    backend that has it nowhere (another host) starts in its default."""
     env: tuple[tuple[str, str], ...] = ()
     """Variables to add to the backend's allowlist."""
+    limits: TerminalLimits = TerminalLimits()
+    persistent: bool = True
+    """Files outlive `Terminal.close`: the next terminal of the scope finds them. A backend whose
+    files are those of a machine ignores it."""
 
 
 class TerminalState(msgspec.Struct, frozen=True):
@@ -80,6 +97,8 @@ class Process(ABC):
     command: str
     started: float
     """Unix seconds."""
+    keep: bool = False
+    """It goes on when its terminal is closed and when Hermes ends; ``hermes ps`` lists it."""
 
     @property
     @abstractmethod
@@ -104,11 +123,19 @@ class Process(ABC):
 
 
 class Terminal(Resource):
-    """Commands and files of one scope. Only `run` must be written."""
+    """Commands and files of one scope. Only `run` must be written.
+
+    `close` ends everything that runs here but what was started to be kept; after it every call is
+    a `TerminalError`. Calls overlap; those that come during `hibernate` wait for it and wake.
+    """
 
     backend: str = ""
+    host: str = ""
+    """As `TerminalBackend.host` says of its backend. Set by the kernel."""
     isolated: bool = False
     """As `TerminalBackend.isolated` says of its backend. Set by the kernel."""
+    told: tuple[str, ...] = ()
+    """What `tell` was told since it was opened."""
     state: TerminalState
     """What the next command starts from. `run` does not change it: whoever runs commands in
     parallel decides which state is kept."""
@@ -131,9 +158,41 @@ class Terminal(Resource):
         bytes of output are held in memory and returned; the rest is in `CommandResult.file`.
         """
 
-    async def start(self, command: str, *, state: TerminalState | None = None) -> Process:
-        """Run a command in the background. Raise `TerminalError` where the backend cannot."""
+    async def start(
+        self, command: str, *, state: TerminalState | None = None, keep: bool = False
+    ) -> Process:
+        """Run a command in the background. Raise `TerminalError` where the backend cannot.
+
+        It ends with the terminal unless *keep*: then it has no input, goes on when Hermes ends, and
+        is in the registry (`PluginContext.children`) until it has ended.
+        """
         raise TerminalError(f"{self.backend}: no background processes here")
+
+    def processes(self) -> tuple[Process, ...]:
+        """Give those of `start` that still run. While there are any it is not hibernated."""
+        return ()
+
+    async def hibernate(self) -> None:
+        """Give back what costs while nobody uses it: stop a container, a machine, a connection.
+
+        Called after ``terminal.lifetime`` seconds without a call while nothing runs; may be called
+        again. Files, directory and environment stay. The next call wakes it by itself.
+        """
+
+    async def status(self) -> str:
+        """Say in one line, for a person, where this is, what it does and what it costs now.
+
+        Wakes nothing.
+        """
+        return f"{self.backend} {self.host}".rstrip()
+
+    def tell(self, text: str) -> None:
+        """Have every conversation that uses this terminal told *text* with its next tool result.
+
+        For what changes under a model's feet: a lost container that was made anew without its
+        files, an environment that could not be restored.
+        """
+        self.told = (*self.told, text)[-32:]
 
     async def resolve(self, path: str) -> str:
         """Make *path* absolute, with links followed; it need not exist.
@@ -151,8 +210,10 @@ class Terminal(Resource):
         quoted = shlex.quote(path)
         cut = "" if limit is None else f" | head -c {limit}"
         skip = f"tail -c +{offset + 1} -- {quoted}" if offset else f"cat -- {quoted}"
+        special = f"test -e {quoted} && ! test -f {quoted} && ! test -d {quoted}"
+        regular = f"if {special}; then echo {quoted}: Not a regular file; exit 1; fi"
         size = (await self.stat(path)).size if limit is None else limit
-        return await self._checked(f"test -r {quoted} && {skip}{cut}", path, keep=max(size, 1) * 2)
+        return await self._checked(f"{regular}; {skip}{cut}", path, keep=max(size, 1) * 2)
 
     async def write(self, path: str, data: bytes) -> None:
         """Write a file whole or not at all, making its folders.
@@ -206,10 +267,18 @@ class Terminal(Resource):
 
 
 class TerminalBackend(Resource):
-    """Where commands run: this machine, a container, another host. One object per process."""
+    """Where commands run: this machine, a container, another host. One object per process.
 
+    `host` and `isolated` are read before it is opened, by policy too: they follow from settings.
+    """
+
+    host: str = ""
+    """Which machine, container or account its commands reach, as settings name it:
+    ``me@build.example:22``, ``image python:3.13``. Permissions are bound to it: where it changes,
+    what was allowed before is asked again."""
     isolated: bool = False
-    """Commands cannot reach this machine's files or Hermes's own."""
+    """Commands cannot reach this machine's files, processes or Hermes's own. A fact about the
+    settings in force, not a wish: False as soon as they open a way (a folder of this machine)."""
 
     @abstractmethod
     async def terminal(self, spec: TerminalSpec) -> Terminal:
@@ -217,6 +286,15 @@ class TerminalBackend(Resource):
 
         Raise `TerminalError` when it cannot be had; nothing falls back to another backend.
         """
+
+    async def reap(self, handles: tuple[str, ...]) -> None:
+        """End what a Hermes that died had running here, by its handles (`Children.remote`).
+
+        Called once, at the next start, opened. Raising leaves them for the start after.
+        """
+
+    async def forget(self, scope: str) -> None:
+        """Remove what is kept of a scope for good: its container, its files, its snapshot."""
 
 
 def _file_info(path: str, line: str) -> FileInfo:

@@ -11,9 +11,9 @@ import asyncio
 import difflib
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,10 +26,22 @@ from hermes.messages import ToolUse, clean
 from hermes.middleware import Next
 from hermes.records import Finished, Started
 from hermes.session import SessionInfo
-from hermes.terminal import Terminal
-from hermes.tools import ALONE, TOGETHER, Effect, Lane, Tool, ToolCall, ToolRequest, ToolResult
+from hermes.tools import (
+    ALONE,
+    TOGETHER,
+    Effect,
+    Lane,
+    Need,
+    Tool,
+    ToolCall,
+    ToolRequest,
+    ToolResult,
+)
 from hermes.transcript import Transcript
 from hermes.turn import Turn
+
+if TYPE_CHECKING:
+    from hermes.terminals import Terminals
 
 AT_ONCE = 8
 """Calls of one answer that run at the same time."""
@@ -37,6 +49,8 @@ UNKNOWN_OUTCOME = (
     "Unknown outcome: Hermes was stopped while this ran, and it was not repeated."
     " Check whether it happened before doing it again."
 )
+PLACED: frozenset[Need] = frozenset({"read", "write", "run"})
+"""What a tool needs that depends on where its terminal is."""
 CANCELLED = "[Cancelled by the user before it finished.]"
 
 
@@ -62,21 +76,19 @@ class Toolbox:
         transcript: Transcript,
         info: SessionInfo,
         context: Callable[[str], PluginContext],
-        terminal: Callable[[SessionInfo], Awaitable[Terminal]],
-        directory: Callable[[SessionInfo], str],
-        backend: str,
+        terminals: Terminals,
         outputs: Path,
         redact: Callable[[str], str],
+        redact_file: Callable[[Path], None],
     ) -> None:
         self.tools = {tool.name: tool for tool in tools}
         self.transcript = transcript
         self.info = info
         self._context = context
-        self._terminal = terminal
-        self._directory = directory
-        self._backend = backend
+        self._terminals = terminals
         self._outputs = outputs
         self._redact = redact
+        self._redact_file = redact_file
         self._chain: Next[ToolCall, ToolResult] = compose("tool", links, self._gate)
 
     async def call(self, call: ToolCall) -> ToolResult:
@@ -97,7 +109,7 @@ class Toolbox:
                 " enable one (hermes plugins enable approvals)."
             )
         if self._lane(call.tool, request.arguments) == ALONE:
-            call = call.replace(directory=self._directory(request.session))
+            call = call.replace(directory=self._terminals.directory(request.session))
         if grant.digest != call.digest:
             return ToolResult.error(f"Denied: {request.tool} changed after it was allowed.")
         if call.tool.effect is not Effect.READ:
@@ -116,7 +128,11 @@ class Toolbox:
             time.monotonic()
         )  # what a person took to allow it is not its time
         call.emit(ToolStarted(request.id, request.tool, self._shown(request.arguments)))
-        return self._keep(call, await self._run(call))
+        result = await self._run(call)
+        if result.output.startswith("output:"):  # a tool kept it as it came
+            kept = self._outputs / result.output.removeprefix("output:")
+            await asyncio.to_thread(self._redact_file, kept)
+        return self._keep(call, result)
 
     async def _run(self, call: ToolCall) -> ToolResult:
         try:
@@ -232,7 +248,10 @@ class Toolbox:
         elif self._was_cut(turn, mine):
             result = ToolResult(UNKNOWN_OUTCOME, is_error=True, unknown=True)
         else:
+            await self._terminals.settle(self.info)
             result = await self.call(self._make_call(turn, mine, index, scratch))
+            if news := "".join(f"[{each}]\n" for each in self._terminals.news(self.info)):
+                result = msgspec.structs.replace(result, text=f"{clean(news)}{result.text}")
         elapsed = round(time.monotonic() - scratch.get(("began", mine.use.id), began), 3)
         name = mine.use.name
         turn.emit(ToolFinished(mine.use.id, name, result.text, result.is_error, elapsed))
@@ -266,7 +285,10 @@ class Toolbox:
         self, turn: Turn, mine: Prepared, index: int, scratch: dict[Any, Any]
     ) -> ToolCall:
         assert mine.tool is not None
-        directory = scratch.setdefault(("directory", mine.segment), self._directory(self.info))
+        directory = scratch.setdefault(
+            ("directory", mine.segment), self._terminals.directory(self.info)
+        )
+        backend, isolated = self._terminals.place() if mine.tool.needs & PLACED else ("", False)
         request = ToolRequest(
             id=mine.use.id,
             tool=mine.use.name,
@@ -274,7 +296,8 @@ class Toolbox:
             session=self.info,
             turn=turn.input.id,
             directory=directory,
-            backend=self._backend,
+            backend=backend,
+            isolated=isolated,
             key=f"{turn.input.id}:{mine.use.id}" if mine.tool.effect is Effect.KEYED else "",
         )
         return ToolCall(
@@ -285,7 +308,7 @@ class Toolbox:
             emit=turn.emit,
             ask=turn.ask,
             models=turn.models,
-            terminal=lambda: self._terminal(self.info),
+            terminal=lambda: self._terminals.get(self.info),
             batch=scratch,
             index=index,
             segment=mine.segment,

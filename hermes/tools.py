@@ -195,7 +195,10 @@ class ToolRequest(msgspec.Struct, frozen=True):
     directory: str = ""
     """Where a command of it would start."""
     backend: str = ""
-    """Terminal backend it would run on."""
+    """Terminal backend it would run on, and its host (``ssh me@build.example:22``); empty for a
+    tool that needs none."""
+    isolated: bool = False
+    """As that backend says of itself (`TerminalBackend.isolated`)."""
     key: str = ""
     """Idempotency key; the same again when a `KEYED` call is repeated."""
     grant: Grant | None = None

@@ -8,7 +8,7 @@ without an output, an output without a use, ids used twice); the records are nev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from hermes.records import (
     Body,
     Compacted,
     Ended,
+    Erased,
     Finished,
     Opened,
     QuestionAnswered,
@@ -32,6 +33,7 @@ from hermes.records import (
     Steered,
     UserSaid,
 )
+from hermes.redaction import redact_all
 from hermes.store import Append, Change, Store
 
 LOST = "[No result was recorded for this call.]"
@@ -77,7 +79,8 @@ class Fold:
         self.size = 0
         """Characters held, roughly."""
         self.stale = False
-        """A rewind went behind a compaction: only a fold over all records tells what is seen."""
+        """Only a fold over all records tells what is seen: a rewind went behind a compaction, or
+        something was forgotten."""
         self._uses: tuple[ToolUse, ...] = ()
         self._outputs: dict[int, ToolOutput] = {}
         self._answer_seq = 0
@@ -120,6 +123,8 @@ class Fold:
                 self._rewound(body)
             case Ended():
                 self._close_calls()
+            case Erased():  # what was folded before may have been forgotten
+                self.stale = True
         self._follow_turn(record)
 
     def _follow_turn(self, record: Record) -> None:
@@ -217,6 +222,8 @@ def fold(records: Iterable[Record]) -> Fold:
     for record in records:
         seen.append(record)
         result.add(record)
+        if isinstance(record.body, Erased):  # *records* are as they are now
+            result.stale = False
         if result.stale and isinstance(record.body, Rewound):
             head, turn, prompt, tools = result.head, result.turn, result.prompt, result.tools
             result = fold([r for r in seen if r.seq <= record.body.to])
@@ -229,8 +236,15 @@ def fold(records: Iterable[Record]) -> Fold:
 class Transcript:
     """The fold of one conversation and the only writer to its journal in this process."""
 
-    def __init__(self, store: Store, session: str, folded: Fold | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        session: str,
+        folded: Fold | None = None,
+        redact: Callable[[str], str] = str,
+    ) -> None:
         self.store = store
+        self._redact = redact
         self.session = session
         self.fold = folded or Fold()
         self.owner = ""
@@ -248,8 +262,8 @@ class Transcript:
                 self.fold = fold(await self.store.records(self.session))
 
     def note(self, body: Body, turn: str = "") -> None:
-        """Add a record to the next commit."""
-        self._pending.append(Record(turn, body))
+        """Add a record to the next commit, without the secrets that stand in it."""
+        self._pending.append(Record(turn, redact_all(body, self._redact)))
 
     def also(self, changes: Sequence[Change]) -> None:
         """Add other changes to the next commit."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from hermes.errors import Failure
-from hermes.messages import Image, Usage
+from hermes.messages import Image, Message, Usage
 from hermes.provider import Emit, Models
 from hermes.records import TurnStatus
 from hermes.session import Authority, SessionInfo
@@ -90,10 +90,18 @@ class Turn:
     `input` is frozen; ``replace(text=…)`` makes the copy to pass on.
     """
 
-    __slots__ = ("ask", "cancelled", "emit", "input", "models")
+    __slots__ = ("ask", "cancelled", "emit", "input", "messages", "models", "prompt")
 
     def __init__(
-        self, input: TurnInput, *, emit: Emit, ask: Ask, cancelled: asyncio.Event, models: Models
+        self,
+        input: TurnInput,
+        *,
+        emit: Emit,
+        ask: Ask,
+        cancelled: asyncio.Event,
+        models: Models,
+        prompt: str = "",
+        messages: tuple[Message, ...] = (),
     ) -> None:
         self.input = input
         self.emit = emit
@@ -101,6 +109,10 @@ class Turn:
         self.cancelled = cancelled
         """Set by ``/stop``; the agent's tasks are cancelled with it."""
         self.models = models
+        self.prompt = prompt
+        """The system prompt as it was rendered; empty at a conversation's first turn."""
+        self.messages = messages
+        """What the model sees of the conversation before this turn."""
 
     def replace(self, *, emit: Emit | None = None, **changes: Any) -> Turn:
         """Copy with other fields of `input`, or another `emit`."""
@@ -110,6 +122,8 @@ class Turn:
             ask=self.ask,
             cancelled=self.cancelled,
             models=self.models,
+            prompt=self.prompt,
+            messages=self.messages,
         )
 
 

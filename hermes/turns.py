@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -156,12 +157,14 @@ class Turns:
             ),
             cancelled=letter.cancelled,
             models=runtime.models,
+            prompt=agent.transcript.fold.prompt,
+            messages=agent.transcript.fold.messages,
         )
-        memory = await runtime.memory()
-        if memory is not None and not resumed:
-            turn = await self._recall(memory, turn)
+        memories = await runtime.memories()
+        if not resumed:
+            turn = await self._recall(memories, turn)
         result = await self._through_chain(info, agent, turn, letter)
-        if memory is not None:
+        for memory in memories:
             self._learn(memory, turn, result)
         if result.status == "ok" and result.fallback:
             runtime.evict(info.id, "fallback")
@@ -298,16 +301,21 @@ class Turns:
 
     # -- memory -------------------------------------------------------------------------------
 
-    async def _recall(self, memory: Memory, turn: Turn) -> Turn:
+    async def _recall(self, memories: Sequence[Memory], turn: Turn) -> Turn:
+        recalled = await asyncio.gather(*(self._recalled(memory, turn) for memory in memories))
+        context = "\n\n".join(text for text in recalled if text)
+        return turn.replace(context=context) if context else turn
+
+    async def _recalled(self, memory: Memory, turn: Turn) -> str:
+        name = type(memory).__name__
         try:
-            recalled = await asyncio.wait_for(memory.recall(turn), RECALL)
+            async with asyncio.timeout(RECALL):
+                return await memory.recall(turn)
         except TimeoutError:
-            self._runtime.log.warning("memory did not answer in time", seconds=RECALL)
-            return turn
+            self._runtime.log.warning("memory did not answer in time", memory=name, seconds=RECALL)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
-            self._runtime.log.warning("memory failed to recall", error=one_line(error))
-            return turn
-        return turn.replace(context=recalled) if recalled else turn
+            self._runtime.log.warning("memory failed to recall", memory=name, error=one_line(error))
+        return ""
 
     def _learn(self, memory: Memory, turn: Turn, result: TurnResult) -> None:
         if self._learner is None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from hermes.children import MARK, ProcessChildren, marked
+from hermes.children import ProcessChildren
 from hermes.secrets import SecretStore
+from hermes.trees import MARK, marked
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -155,3 +156,65 @@ def test_a_child_gets_an_allowlist_and_never_a_secret(
     env = table.allowlist("EDITOR", "MY_API_KEY", "FROM_FILE", "NOT_SET")
     assert set(env) & {"MY_API_KEY", "FROM_FILE", "UNNAMED", "NOT_SET"} == set()
     assert {"PATH", "LC_ALL", "EDITOR"} <= set(env)
+
+
+async def test_what_is_to_be_kept_outlives_its_hermes_and_is_listed_with_age_and_owner(
+    tmp_path: Path,
+) -> None:
+    first = ProcessChildren(tmp_path)
+    env = dict(os.environ)
+    kept = first.mark(env, what="a server", owner="chat-1", keep=True)
+    child = subprocess.Popen([sys.executable, "-c", TREE], env=env)
+    passing, other = start(first)
+    await until(lambda: len(first.alive(kept)) == 3 and len(first.alive(passing)) == 3)
+    await first.close()
+    other.wait()
+    (file,) = tmp_path.glob("*.json")
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "start": "1"}))  # its Hermes is gone
+
+    second = ProcessChildren(tmp_path)
+    assert await second.reap() == []
+    (listed,) = second.everything()
+    assert (listed.started.what, listed.started.owner, listed.started.keep) == (
+        "a server",
+        "chat-1",
+        True,
+    )
+    assert (len(listed.pids), listed.orphan) == (3, True)
+    assert time.time() - listed.started.started < 60
+    assert await second.end("none") is None
+    ended = await second.end(listed.id, grace=0.3)
+    assert ended == listed.started
+    assert second.everything() == []
+    assert list(tmp_path.iterdir()) == []
+    child.wait()
+
+
+async def test_a_kept_one_that_ended_by_itself_leaves_no_entry(tmp_path: Path) -> None:
+    first = ProcessChildren(tmp_path)
+    first.mark({}, what="a server", keep=True)
+    (file,) = tmp_path.glob("*.json")
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "start": "1"}))
+    await ProcessChildren(tmp_path).reap()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_what_runs_elsewhere_is_left_for_its_backend_after_a_reboot_too(
+    tmp_path: Path,
+) -> None:
+    first = ProcessChildren(tmp_path)
+    token = first.remote("docker", "box:17", what="a command", owner="chat-1")
+    first.remote("docker", "box:18", what="a server", keep=True)
+    second = ProcessChildren(tmp_path)
+    assert second.left() == {}
+    (file,) = tmp_path.glob("*.json")
+    record = json.loads(file.read_text())
+    file.write_text(json.dumps({**record, "boot": "another"}))
+    await second.reap()
+    assert {id: one.handle for id, one in second.left()["docker"].items()} == {token: "box:17"}
+    assert len(second.everything()) == 2
+    await second.end(token)
+    assert second.left() == {}
+    assert [one.started.handle for one in second.everything()] == ["box:18"]

@@ -203,7 +203,6 @@ def test_help_lists_every_command_and_no_hidden_plugin_is_needed(shell: Any) -> 
             ["plugins", "info", "x"],
             "commands hello: The hello one (hermes_plugin_x.commands:hello)",
         ),
-        (["plugins", "check"], "16 plugins, 8 offers: all can be loaded"),
     ],
 )
 def test_commands_run(shell: Any, arguments: list[str], said: str) -> None:
@@ -303,23 +302,43 @@ class Inner(Outer):
 """
 
 
-def test_order_prints_the_chains_and_check_names_what_cannot_be_loaded(site: Any) -> None:
+def test_order_prints_the_chains(site: Any) -> None:
     names = {"a-inner": "Inner", "z-outer": "Outer"}
     offers = ", ".join(f"Offer('{n}', 'hermes_plugin_m.m:{c}', '')" for n, c in names.items())
     site.install("m", f"@hookimpl\ndef hermes_middleware(): return [{offers}]", m=MIDDLEWARE)
-    site.install(
-        "bad",
-        "@hookimpl\ndef hermes_tools(): return [Offer('t', 'hermes_plugin_bad.t:t', '')]",
-        t="t = 3",
-    )
     lines = site.run("plugins", "order").stdout.splitlines()
     turn = lines[lines.index("turn:") + 1 :][:2]
     assert [line.split()[:2] for line in turn] == [["GUARD", "z-outer"], ["RETRY", "a-inner"]]
 
-    done = site.run("plugins", "check")
-    assert done.returncode == 1
-    assert "plugin bad: tool t: it is int, not a Tool" in done.stdout
-    assert done.stderr == "hermes: 1 problems in 2 plugins\n"
+
+ADDED = """
+import click
+from hermes import CommandContext, command
+@command(surfaces={"cli"})
+@click.argument("name")
+async def grow(context: CommandContext, name: str) -> None:
+    \"""Grow a plugin, from seed.\"""
+    context.reply(f"{name} grows")
+"""
+
+
+def test_a_plugin_adds_a_sub_command_to_a_group_of_the_kernel_s(site: Any) -> None:
+    offers = ", ".join(
+        f"Offer('plugins {word}', 'hermes_plugin_g.c:{place}', 'The {word} one', surfaces=('cli',))"
+        for word, place in {"grow": "grow", "order": "grow", "gone": "gone"}.items()
+    )
+    site.install("g", f"@hookimpl\ndef hermes_commands(): return [{offers}]", c=ADDED)
+
+    assert site.run("plugins", "grow", "oak").stdout == "oak grows\n"
+    assert "Grow a plugin, from seed." in site.run("plugins", "grow", "--help").stdout
+    assert "plugin g: command plugins gone: " in site.run("plugins", "gone").stderr
+    assert site.run("plugins", "order").stdout.startswith("receive:"), "the kernel's own stays"
+    shown = site.run("plugins", "--help").stdout
+    assert "The grow one" in shown
+    assert "The order one" not in shown
+    assert "plugins grow" not in site.run("--help").stdout
+    assert site.run("plugins grow", "oak").returncode == 2
+    assert "hermes_plugin_g.c" not in imports(site, "plugins", "--help")
 
 
 def test_the_list_for_programs_is_json(shell: Any) -> None:

@@ -231,6 +231,14 @@ def test_what_only_a_runtime_has_is_an_error_until_it_is_there(site: Any) -> Non
         context.children.mark({}, what="x")
 
     children = ProcessChildren(host.paths.run, host.secrets)
-    host.attach(models=None, state=lambda plugin: f"state of {plugin}", children=children)
+    with pytest.raises(HermesError, match="conversations need a running Hermes"):
+        context.runtime.store  # noqa: B018
+    host.attach(
+        models=None,
+        state=lambda plugin: f"state of {plugin}",
+        children=children,
+        runtime="the runtime",
+    )
     assert context.children is children
+    assert context.runtime == "the runtime"
     assert context.state == "state of m"

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -94,12 +95,13 @@ def test_short_values_do_not_take_words_with_them(tmp_path: Path) -> None:
     assert secrets.redact("a word") == "a word"
 
 
-def test_commands_and_keyrings(tmp_path: Path) -> None:
+def test_commands_and_keyrings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secrets = store(tmp_path)
     assert secrets.get(Secret("command:echo from-a-command")) == "from-a-command"
     assert secrets.redact("from-a-command") == "[secret]"
     with pytest.raises(HermesError, match="exit status 3"):
         secrets.get(Secret("command:exit 3"))
+    monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(HermesError, match="keyring:hermes/x needs the keyring package"):
         secrets.get(Secret("keyring:hermes/x"))
 

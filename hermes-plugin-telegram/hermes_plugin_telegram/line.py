@@ -172,6 +172,14 @@ class Line:
             self._waits[chat] = now + failure.retry_after
         return failure
 
+    async def probe(self) -> str:
+        """Ask who we are, by the client and over the pool that everything goes by."""
+        try:
+            me: User = await self.bot.get_me()
+        except TelegramError as error:
+            raise Failed(self.failure(error)) from None
+        return f"Telegram knows us as @{me.username}"
+
     async def typing(self, key: SessionKey) -> None:
         chat, thread = chat_of(key), thread_of(key)
         action = ChatAction.TYPING

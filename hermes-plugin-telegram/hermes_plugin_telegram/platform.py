@@ -89,6 +89,9 @@ class TelegramPlatform(Platform):
     def health(self) -> PlatformHealth | None:
         return self._line.health() if self._line else None
 
+    async def probe(self) -> str:
+        return await self.line.probe()
+
     async def typing(self, key: SessionKey) -> None:
         if self._line is not None:
             await self._line.typing(key)

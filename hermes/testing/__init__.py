@@ -25,6 +25,7 @@ _MODULES = {
     "contracts.terminal": "TerminalContract",
     "contracts.tools": "ToolContract",
     "fakes": "FakeMemory FakePlatform MemoryInbox",
+    "gateway": "LetIn open_gateway",
     "make": "Asker Events assistant make_authority make_call make_inbound make_key"
     " make_outgoing make_request make_session make_tool make_turn",
     "models": "FakeModels ModelQuestion",
@@ -32,6 +33,7 @@ _MODULES = {
     "openai_wire": "Exchange Raw",
     "provider": "ScriptedProvider",
     "pseudo_terminal": "PseudoTerminal",
+    "pytest_plugin": "MakeContext",
     "runtime": "AllowAll open_runtime",
     "servers": "Server serve",
     "store": "MemoryDisk MemoryStore",
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
         FakePlatform as FakePlatform,
         MemoryInbox as MemoryInbox,
     )
+    from hermes.testing.gateway import LetIn as LetIn, open_gateway as open_gateway
     from hermes.testing.make import (
         Asker as Asker,
         Events as Events,
@@ -90,6 +93,7 @@ if TYPE_CHECKING:
     from hermes.testing.openai_wire import Exchange as Exchange, Raw as Raw
     from hermes.testing.provider import ScriptedProvider as ScriptedProvider
     from hermes.testing.pseudo_terminal import PseudoTerminal as PseudoTerminal
+    from hermes.testing.pytest_plugin import MakeContext as MakeContext
     from hermes.testing.runtime import AllowAll as AllowAll, open_runtime as open_runtime
     from hermes.testing.servers import Server as Server, serve as serve
     from hermes.testing.store import MemoryDisk as MemoryDisk, MemoryStore as MemoryStore

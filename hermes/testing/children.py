@@ -24,11 +24,21 @@ class RealChildren(Children):
     def __init__(self) -> None:
         self.marked: dict[str, str] = {}
         """Token to what it is, of children not yet killed or forgotten."""
+        self.handles: dict[str, tuple[str, str]] = {}
+        """Token to backend and handle, of those that run elsewhere."""
 
-    def mark(self, env: dict[str, str], *, what: str) -> str:
+    def mark(self, env: dict[str, str], *, what: str, owner: str = "", keep: bool = False) -> str:
         token = uuid.uuid4().hex
         env[MARK] = token
         self.marked[token] = what
+        return token
+
+    def remote(
+        self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False
+    ) -> str:
+        token = uuid.uuid4().hex
+        self.marked[token] = what
+        self.handles[token] = (backend, handle)
         return token
 
     async def kill(self, token: str, *, grace: float = 2.0) -> None:
@@ -52,6 +62,7 @@ class RealChildren(Children):
 
     def forget(self, token: str) -> None:
         self.marked.pop(token, None)
+        self.handles.pop(token, None)
 
     def allowlist(self, *more: str) -> dict[str, str]:
         named = {*SAFE, *more}

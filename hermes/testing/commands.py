@@ -7,13 +7,17 @@ from typing import Any
 
 from hermes.commands import Command, CommandContext, Group, Surface
 from hermes.events import Event
+from hermes.plugins import Host
 from hermes.session import OWNER, PersonId, Role, SessionInfo
 from hermes.testing.make import Asker, Events
 from hermes.turn import Question, Reply
 
 
 class FakeCommandContext(CommandContext):
-    """A surface on which a command is given; `host`, `runtime` and conversation are the test's."""
+    """A surface on which a command is given; runtime and conversation are the test's.
+
+    A *host* left out is that of the test's home, with the plugins that are installed here.
+    """
 
     def __init__(
         self,
@@ -30,7 +34,7 @@ class FakeCommandContext(CommandContext):
         self.surface = surface
         self.role = role
         self.person = person
-        self.host = host
+        self._host = host
         self.asker = ask or Asker()
         self.replies: list[str] = []
         self.streamed = Events()
@@ -39,6 +43,13 @@ class FakeCommandContext(CommandContext):
         self._runtime = runtime
         self._conversation = conversation
         self._session = session
+
+    @property
+    def host(self) -> Any:  # type: ignore[override]
+        """Opened when a command first asks for it."""
+        if self._host is None:
+            self._host = Host.open()
+        return self._host
 
     @property
     def text(self) -> str:

@@ -57,6 +57,7 @@ class GivenSecrets(Secrets):
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self.values = dict(values or {})
         self._read: set[str] = set()
+        self._rules: list[Callable[[str], str]] = []
 
     def get(self, secret: Secret) -> str | None:
         name = secret.reference
@@ -68,7 +69,12 @@ class GivenSecrets(Secrets):
     def redact(self, text: str) -> str:
         for value in sorted(self._read, key=len, reverse=True):  # a longer one may hold a shorter
             text = text.replace(value, "[secret]")
+        for rule in self._rules:
+            text = rule(text)
         return text
+
+    def add_rule(self, rule: Callable[[str], str]) -> None:
+        self._rules.append(rule)
 
 
 class HomePaths(Paths):
@@ -199,11 +205,13 @@ def make_context(
     state: MemoryState | None = None,
     models: FakeModels | None = None,
     children: RealChildren | None = None,
+    runtime: Any = None,
 ) -> FakeContext:
     """Make the context of plugin *plugin* beneath *home*.
 
     *settings* is its struct, *sections* further config sections, *secrets* values by reference or
-    variable name, *variables* plain ones of the environment. Pass the *state* of an earlier context
+    variable name, *variables* plain ones of the environment, *runtime* what
+    `open_runtime` gave. Pass the *state* of an earlier context
     to play a restart.
     """
     own = {} if settings is None else {plugin: settings}
@@ -217,4 +225,5 @@ def make_context(
         log=CapturedLog(),
         models=models or FakeModels(),
         children=children or RealChildren(),
+        runtime=runtime,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from hermes.errors import Failed, Failure
 from hermes.memory import Memory
@@ -83,19 +84,33 @@ class FakePlatform(Platform):
         """The token is no longer good: receiving and sending fail as authentication."""
         self._updates: list[Inbound] = []
         self._wake = asyncio.Event()
+        self._took = asyncio.Event()
         self._tokens: dict[str, str] = {}
 
-    def say(self, text: str, *, chat: str = "1", id: str = "", sender: str = "1") -> Inbound:
-        """Let somebody write *text* in *chat*. The same *id* again is a repeat."""
+    def say(
+        self, text: str, *, chat: str = "1", id: str = "", sender: str = "1", **fields: Any
+    ) -> Inbound:
+        """Let somebody write *text* in *chat*. The same *id* again is a repeat; *fields* are
+        further ones of `Inbound`.
+        """
         message = Inbound(
             SessionKey(self.name, chat),
             id or str(len(self._updates) + 1),
             Account(self.name, sender, f"Person {sender}"),
             text,
+            **fields,
         )
         self._updates.append(message)
         self._wake.set()
         return message
+
+    async def said(self, count: int, seconds: float = 5.0) -> list[str]:
+        """Wait until *count* parts were taken; give their texts. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while len(self.sent) < count:
+                self._took.clear()
+                await self._took.wait()
+        return [part.text for part in self.sent]
 
     def revoke(self) -> None:
         """Make the token bad, now."""
@@ -122,10 +137,14 @@ class FakePlatform(Platform):
         self._check(part)
         id = part.edits or f"sent-{len(self.sent) + 1}"
         self.sent.append(part)
+        self._took.set()
         self.shown[id] = part.text
         if part.token:
             self._tokens[part.token] = id
         return Receipt(id)
+
+    async def recall(self, part: Part) -> str:
+        return self._tokens.get(part.token, "")
 
     async def typing(self, key: SessionKey) -> None:
         self.typed.append(key)

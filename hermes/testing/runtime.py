@@ -19,8 +19,9 @@ import msgspec
 
 from hermes.context import PluginContext
 from hermes.errors import NotFound
-from hermes.kernel_settings import GatewaySettings
+from hermes.kernel_settings import GatewaySettings, TerminalSettings
 from hermes.middleware import Middleware, Next, Stage
+from hermes.paths import private
 from hermes.plugins import Offered
 from hermes.provider import Provider
 from hermes.runtime import Runtime
@@ -48,12 +49,16 @@ class GivenHost:
         home: Path,
         offers: Mapping[str, Mapping[str, Any]],
         settings: Mapping[str, Any] | None = None,
+        context: PluginContext | None = None,
     ) -> None:
         self._offers = offers
         self.paths = SimpleNamespace(
-            home=home, run=home / "run", outputs=home / "outputs", cache=home / "cache"
+            home=home,
+            run=home / "run",
+            outputs=home / "outputs",
+            outgoing=private(home / "outgoing"),
+            cache=home / "cache",
         )
-        terminal = {"backend": "fake", "scope": "conversation"}
         kernel: dict[str, Any] = {
             "model": "scripted:model",
             "store": "memory",
@@ -64,17 +69,29 @@ class GivenHost:
             **(settings or {}),
         }
         kernel["gateway"] = msgspec.convert(kernel.get("gateway", {}), GatewaySettings)
-        kernel["terminal"] = SimpleNamespace(**{**terminal, **kernel.get("terminal", {})})
+        kernel["terminal"] = msgspec.convert(
+            {"backend": "fake", **kernel.get("terminal", {})}, TerminalSettings
+        )
         self.config = GivenConfig("hermes", {"hermes": SimpleNamespace(**kernel)})
         self.secrets = GivenSecrets()
         self.logged = CapturedLog()
         self.logs = SimpleNamespace(bind=lambda **fields: self.logged)
         self._attached: dict[str, Any] = {}
-        self._contexts: dict[str, PluginContext] = {}
+        self._contexts = {"test": context} if context else {}
+        self.families: frozenset[str] | set[str] = frozenset()
+        """Names of offers that are families."""
 
     def offers(self, kind: str) -> dict[str, Offered]:
         return {
-            name: Offered(name, "test:it", "Given by a test", plugin="test", kind=kind)
+            name: Offered(
+                name,
+                "test:it",
+                "Given by a test",
+                plugin="test",
+                kind=kind,
+                family=name in self.families,
+                always=kind == "memory",
+            )
             for name in self._offers.get(kind, {})
         }
 
@@ -91,6 +108,9 @@ class GivenHost:
             raise NotFound(f"no {kind} {name!r}") from None
         return made(self.context("test")) if isinstance(made, type) else made
 
+    def log(self, plugin: str) -> CapturedLog:
+        return self.logged
+
     @property
     def slash(self) -> Slash:
         return Slash(cast(Any, self))
@@ -100,7 +120,9 @@ class GivenHost:
 
     def context(self, plugin: str) -> PluginContext:
         if plugin not in self._contexts:
-            self._contexts[plugin] = make_context(plugin, home=self.paths.home)
+            self._contexts[plugin] = make_context(
+                plugin, home=self.paths.home, runtime=self._attached.get("runtime")
+            )
         return self._contexts[plugin]
 
 
@@ -115,12 +137,14 @@ async def open_runtime(
     settings: Mapping[str, Any] | None = None,
     offers: Mapping[str, Mapping[str, Any]] | None = None,
     surface: str = "test",
+    context: PluginContext | None = None,
 ) -> AsyncIterator[Runtime]:
     """Open a runtime over what is given.
 
     *provider* answers as ``scripted:model``. *middleware* left out grants every call. *settings*
     replace fields of the kernel's section. *offers* adds others: kind to name to object, or to a
-    class that takes a context. Pass the same *store* again to play a restart.
+    class that takes a context: *context*, which calls of tools get too (for a tool with settings).
+    Pass the same *store* again to play a restart.
     """
     links = [AllowAll()] if middleware is None else list(middleware)
     given: dict[str, dict[str, Any]] = {
@@ -131,7 +155,7 @@ async def open_runtime(
     }
     for kind, more in (offers or {}).items():
         given.setdefault(kind, {}).update(more)
-    host = GivenHost(home, given, settings)
+    host = GivenHost(home, given, settings, context)
     async with Runtime.open(host=cast(Any, host), surface=surface) as runtime:
         yield runtime
 

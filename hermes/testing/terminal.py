@@ -57,10 +57,15 @@ class FakeTerminal(Terminal):
         self._kept = Path(tempfile.mkdtemp(prefix="fake-terminal-", dir=folder.parent))
         self._numbers = itertools.count(1)
         self._groups: set[int] = set()
+        self._closed = False
         self._processes: list[FakeProcess] = []
+
+    def processes(self) -> tuple[Process, ...]:
+        return tuple(each for each in self._processes if each.exit_code is None)
 
     async def close(self) -> None:
         """End what is still running."""
+        self._closed = True
         for group in self._groups:
             _kill(group, signal.SIGKILL)
         for process in self._processes:
@@ -76,6 +81,7 @@ class FakeTerminal(Terminal):
         output: Output | None = None,
         keep: int = 65_536,
     ) -> CommandResult:
+        self._check_open()
         state = state or self.state
         self.commands.append(command)
         for pattern, answer in self.script.items():
@@ -83,7 +89,12 @@ class FakeTerminal(Terminal):
                 return _answer(answer, state, output, keep)
         return await self._really(command, state, timeout, stdin, output, keep)
 
-    async def start(self, command: str, *, state: TerminalState | None = None) -> Process:
+    async def start(
+        self, command: str, *, state: TerminalState | None = None, keep: bool = False
+    ) -> Process:
+        self._check_open()
+        if keep:
+            raise TerminalError("fake: nothing is kept here")
         state = state or self.state
         self.commands.append(command)
         started = await asyncio.create_subprocess_exec(
@@ -98,6 +109,10 @@ class FakeTerminal(Terminal):
         process = FakeProcess(f"p{next(self._numbers)}", command, started)
         self._processes.append(process)
         return process
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise TerminalError("fake: this terminal is closed")
 
     def _environment(self, state: TerminalState) -> dict[str, str]:
         if state.snapshot:

@@ -1,6 +1,6 @@
 """A gateway for crash tests: a messenger made of two files, a scripted model, a real journal.
 
-    python serving.py HOME COUNT        serve until COUNT updates of HOME/updates are dealt with
+    python serving.py HOME COUNT [keyed] [edits]    serve until COUNT of HOME/updates are dealt with
 
 ``updates`` has a line a message (chat, text), as a platform's server would hold them; ``sent`` gets
 a line for each part that the platform took. Neither knows anything of the process that dies.
@@ -26,13 +26,14 @@ from hermes.testing.runtime import AllowAll, open_runtime
 from hermes_plugin_sqlite.store import SQLiteStore
 
 HOME, COUNT = Path(sys.argv[1]), int(sys.argv[2])
-KEYED = len(sys.argv) > 3
+KEYED = "keyed" in sys.argv[3:]
+EDITS = "edits" in sys.argv[3:]
 
 
 class Files(Platform):
     """The messenger."""
 
-    limits = PlatformLimits(keyed=KEYED)
+    limits = PlatformLimits(keyed=KEYED, edits=EDITS)
 
     async def run(self, inbox: Inbox) -> None:
         while True:
@@ -49,13 +50,25 @@ class Files(Platform):
                 await asyncio.sleep(0.01)
 
     async def send(self, part: Part) -> Receipt:
-        sent = (HOME / "sent").read_text().splitlines() if (HOME / "sent").exists() else []
-        if KEYED and any(json.loads(line)["token"] == part.token for line in sent):
-            return Receipt("again")  # as a platform with idempotency keys does
+        sent = self._sent()
+        if KEYED and part.token and (before := await self.recall(part)):
+            return Receipt(before)  # as a platform with idempotency keys does
         with (HOME / "sent").open("a") as file:
             line = {"chat": part.key.chat, "text": part.text, "token": part.token}
-            file.write(json.dumps(line) + "\n")
-        return Receipt(str(len(sent)))
+            file.write(json.dumps({**line, "edits": part.edits}) + "\n")
+        if part.token.endswith(":draft"):
+            await asyncio.sleep(0.05)  # it is shown, and its id is still on its way back
+        return Receipt(part.edits or str(len(sent)))
+
+    async def recall(self, part: Part) -> str:
+        for number, line in enumerate(self._sent()):
+            if line["token"] == part.token:
+                return line["edits"] or str(number)
+        return ""
+
+    def _sent(self) -> list[dict[str, str]]:
+        path = HOME / "sent"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 class LetIn(Middleware):

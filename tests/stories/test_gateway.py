@@ -18,7 +18,15 @@ from hermes.platform import Admission, Inbound, PlatformLimits
 from hermes.records import Steered, UserSaid
 from hermes.runtime import Runtime
 from hermes.service import Service
-from hermes.testing import FakePlatform, MemoryStore, ScriptedProvider, make_context, make_key
+from hermes.testing import (
+    FakePlatform,
+    LetIn,
+    MemoryStore,
+    ScriptedProvider,
+    make_context,
+    make_key,
+    open_gateway,
+)
 from hermes.testing.answers import Call, Fail, Say
 from hermes.testing.runtime import AllowAll, open_runtime
 from hermes.tools import READ, TOGETHER, ToolCall, ToolResult, Toolset, tool
@@ -27,19 +35,6 @@ from hermes_plugin_commands.messenger import approve, busy, deny, platforms, que
 from hermes_plugin_commands.places import reset
 from hermes_plugin_commands.turns import stop
 from hermes_plugin_failure_tracking.tracking import BLOCKED, FailureTracking
-
-
-class LetIn(Middleware):
-    """Everybody is a user; strangers are refused."""
-
-    stage = Stage.GUARD
-
-    async def receive(self, inbound: Inbound, call_next: Next[Inbound, Admission]) -> Admission:
-        if inbound.sender.id == "stranger":
-            return Admission("refused", "Who are you?")
-        person = f"p{inbound.sender.id}"
-        return await call_next(msgspec.structs.replace(inbound, role="user", person=person))
-
 
 COMMANDS = {
     "commands": {
@@ -66,32 +61,23 @@ async def serving(
     offers: dict[str, dict[str, Any]] | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[Gateway, Runtime]]:
-    links = [AllowAll(), LetIn()] if middleware is None else middleware
-    async with open_runtime(
+    links = [AllowAll(), LetIn({"stranger": None})] if middleware is None else middleware
+    async with open_gateway(
         home,
+        platform,
         provider=provider,
         store=store,
         tools=[wait],
         middleware=links,
-        settings={"gateway": settings},
-        offers={"platforms": {"fake": platform}, **(offers or {})},
-        surface="gateway",
-    ) as runtime:
-        gateway = Gateway(runtime)
-        task = asyncio.ensure_future(gateway.run())
-        try:
-            yield gateway, runtime
-        finally:
-            gateway.stop()
-            await task
+        settings=settings,
+        offers=offers,
+    ) as gateway:
+        yield gateway, gateway.runtime
 
 
 async def said(platform: FakePlatform, count: int, seconds: float = 5.0) -> list[str]:
     """Wait until *count* parts were taken; give their texts."""
-    async with asyncio.timeout(seconds):
-        while len(platform.sent) < count:
-            await asyncio.sleep(0.01)
-    return [part.text for part in platform.sent]
+    return await platform.said(count, seconds)
 
 
 async def test_a_message_is_answered_in_its_chat(tmp_path: Path) -> None:

@@ -104,3 +104,25 @@ def test_a_gateway_killed_anywhere_loses_nothing_and_repeats_only_what_it_says(
         for chat, _ in updates:
             answers = [t for c, t in dict.fromkeys(told) if c == chat and t.startswith("re")]
             assert answers == [t for c, t in expected if c == chat and t.startswith("re")]
+
+
+@pytest.mark.parametrize("point", ["draft.sent", "turn.ending", "turn.ended", "delivery.sent"])
+def test_a_draft_that_a_kill_left_is_replaced_by_the_answer(point: str, tmp_path: Path) -> None:
+    chance = random.Random(point)
+    for round in range(ROUNDS):
+        home = tmp_path / str(round)
+        updates = write_updates(home)
+        kill.run(
+            [PROGRAM, home, str(UPDATES), "keyed", "edits"], at=point, nth=chance.randint(1, 3)
+        )
+        done = serve(home, "keyed", "edits")
+        assert done.returncode == 0, done.stderr
+        shown: dict[str, tuple[str, str]] = {}
+        for number, line in enumerate((home / "sent").read_text().splitlines()):
+            part = json.loads(line)
+            shown[part["edits"] or str(number)] = (part["chat"], part["text"])
+        expected = [
+            (chat, f"no: {text}" if text.startswith("stranger") else f"re: {text}")
+            for chat, text in updates
+        ]
+        assert sorted(shown.values()) == sorted(expected)  # each once: no draft is left beside it

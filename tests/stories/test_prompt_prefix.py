@@ -96,9 +96,17 @@ class Script:
             ("terminal", {"command": f"date +%N; ls; export N={self.number}"}),
             ("read_file", {"path": "facts.md"}),
             ("terminal", {"command": "seq 100 | tail -20; false"}),
+            ("memory", self.remembered()),
         ]
         first = self.number % len(calls)
         return self.asks(*calls[first : first + 2])
+
+    def remembered(self) -> dict[str, Any]:
+        """A write of memory: something new, or a correction of what the prompt may hold."""
+        kept = {"target": ("user", "project", "memory")[self.number % 3], "always": True}
+        if self.number % 2:
+            return {**kept, "action": "add", "content": f"Question {self.number} was asked"}
+        return {**kept, "action": "replace", "content": f"Now {self.number}", "old_text": "Q"}
 
 
 @pytest.fixture
@@ -121,6 +129,8 @@ async def test_forty_turns_pay_for_each_byte_once(
     beside.install("notebook", MEMORY, parts=PARTS)
     system.configure(memory="notebook")
     (system.place / "AGENTS.md").write_text("Be brief.\n")
+    (system.home / "memories").mkdir()
+    (system.home / "memories" / "USER.md").write_text("Question mark: likes them")
     (system.place / "facts.md").write_text("The sky is blue.\n" * 20)
     system.model.always = Script(asks, system.place)
     key = SessionKey("cli", str(system.place))
@@ -133,6 +143,9 @@ async def test_forty_turns_pay_for_each_byte_once(
                 clock({12: 86_400 * 400, 18: -86_400 * 30, 25: 0}.get(done, 0))
                 if done in (14, 22):
                     await conversation.use_model("openai:other" if done == 14 else "openai:test")
+                if done in (10, 30):  # a person corrects what the prompt says, by hand
+                    user = system.home / "memories" / "USER.md"
+                    user.write_text(f"Dislikes question marks, since turn {done}")
                 if done == 8:  # what the prompt was made of changes; the conversation's does not
                     (system.place / "AGENTS.md").write_text("Be long.\n")
                 events = await turn(
@@ -162,6 +175,8 @@ async def test_forty_turns_pay_for_each_byte_once(
             f" {messages[common(messages, next_messages) :][:200]!r}"
         )
     assert requests[-1].raw.count(b"[Remembered]") > TURNS / 2, "memory took part"
+    assert b"Question mark: likes them (" in requests[-1].raw, "and its snapshot"
+    assert requests[-1].raw.count(b"] no longer holds.") >= 3, "and what set it right"
     share = cached_share(requests)
     assert share >= 0.95, f"{share:.1%} of the input was served from the cache"
 

@@ -27,6 +27,7 @@ from hermes.events import (
 )
 from hermes.memory import Memory
 from hermes.middleware import Middleware, Next, Stage
+from hermes.prompt import PromptSection, PromptSession
 from hermes.provider import ModelInfo, ModelRequest, ModelResponse
 from hermes.records import Answer, Ended, Finished
 from hermes.service import Observer
@@ -536,6 +537,112 @@ async def test_a_slow_memory_does_not_hold_up_the_answer(tmp_path: Path) -> None
         began = time.monotonic()
         assert end(await heard(runtime.session(make_key()).send("one"))).reply == "a"
         assert time.monotonic() - began < 1.5
+
+
+class Broken(Remembers):
+    """Fails, or hangs, wherever it is asked."""
+
+    def __init__(self, opens: str = "well", recalls: str = "well") -> None:
+        super().__init__()
+        self.opens, self.recalls = opens, recalls
+
+    async def open(self) -> None:
+        await self._do(self.opens)
+
+    async def recall(self, turn: Turn) -> str:
+        await self._do(self.recalls)
+        return "[Broken, not quite.]"
+
+    async def record(self, turn: Turn, result: TurnResult) -> None:
+        await self._do("raises")
+
+    async def _do(self, how: str) -> None:
+        if how == "hangs":
+            await asyncio.sleep(3600)
+        if how in ("raises", "exits"):
+            raise ValueError(how) if how == "raises" else SystemExit(how)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Broken(opens="raises"),
+        Broken(opens="exits"),
+        Broken(opens="hangs"),
+        Broken(recalls="raises"),
+        Broken(recalls="exits"),
+        Broken(recalls="hangs"),
+        Broken(),
+    ],
+    ids=lambda broken: f"{broken.opens}-{broken.recalls}",
+)
+async def test_memories_stand_beside_each_other_and_one_fails_alone(
+    tmp_path: Path, broken: Broken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes.runtime.OPENING", 0.2)
+    good, provider = Remembers(), ScriptedProvider("a", "b", "c")
+    async with open_runtime(
+        tmp_path,
+        provider=provider,
+        settings={"memory": "other"},
+        offers={"memory": {"files": good, "other": broken}},
+    ) as runtime:
+        conversation = runtime.session(make_key())
+        for text in ("one", "two", "three"):
+            done = end(await heard(conversation.send(text)))
+            assert done.status == "ok"
+    assert good.recorded == ["a", "b", "c"]
+    said = provider.requests[-1].messages[0].text
+    both = broken.opens == broken.recalls == "well"
+    assert said == "one\n\n[They like tea.]" + ("\n\n[Broken, not quite.]" if both else "")
+
+
+async def test_a_memory_that_opens_late_takes_part_once_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermes.runtime.OPENING", 0.05)
+    ready = asyncio.Event()
+
+    class Late(Remembers):
+        async def open(self) -> None:
+            await ready.wait()
+
+    provider = ScriptedProvider("a", "b")
+    async with open_runtime(
+        tmp_path, provider=provider, offers={"memory": {"late": Late()}}
+    ) as runtime:
+        conversation = runtime.session(make_key())
+        await heard(conversation.send("one"))
+        ready.set()
+        await asyncio.sleep(0)
+        await heard(conversation.send("two"))
+    assert [m.text for m in provider.requests[-1].messages if m.role == "user"] == [
+        "one",
+        "two\n\n[They like tea.]",
+    ]
+
+
+async def test_a_memory_is_told_what_the_model_sees_already(tmp_path: Path) -> None:
+    seen: list[tuple[str, list[str]]] = []
+
+    class Looks(Remembers):
+        async def recall(self, turn: Turn) -> str:
+            seen.append((turn.prompt, [message.text for message in turn.messages]))
+            return ""
+
+    class Says(PromptSection):
+        async def render(self, session: PromptSession) -> str:
+            return "Be brief."
+
+    async with open_runtime(
+        tmp_path,
+        provider=ScriptedProvider("a", "b"),
+        offers={"memory": {"looks": Looks()}, "prompts": {"says": Says()}},
+    ) as runtime:
+        conversation = runtime.session(make_key())
+        for text in ("one", "two"):
+            await heard(conversation.send(text))
+    assert seen == [("", []), ("Be brief.", ["one", "a"])]
 
 
 async def test_turn_middleware_may_answer_without_running(tmp_path: Path) -> None:

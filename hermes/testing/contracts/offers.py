@@ -16,7 +16,8 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from hermes import hookspecs
-from hermes.commands import Command, Group
+from hermes.cli import OWN
+from hermes.commands import Command, CommandFamily, Group
 from hermes.memory import Memory
 from hermes.middleware import Middleware
 from hermes.offers import Offer
@@ -103,17 +104,20 @@ def listing_problems(module: ModuleType) -> list[str]:
         f"{name.removeprefix('hermes_')}: {said}"
         for name, function in hooks(module).items()
         if name in HOOKS
-        for said in _listing_problems(function())
+        for said in _listing_problems(name, function())
     ]
 
 
-def _listing_problems(listed: Any) -> Iterator[str]:
+def _listing_problems(hook: str, listed: Any) -> Iterator[str]:
     if not isinstance(listed, list) or not all(isinstance(offer, Offer) for offer in listed):
         yield f"must return a list of Offer, not {listed!r}"
         return
     names = [offer.name for offer in listed]
     for offer in listed:
-        if not NAME.match(offer.name):
+        named = offer.name
+        if hook == "hermes_commands" and named.partition(" ")[0] in OWN:
+            named = named.partition(" ")[2]  # a sub-command of a group of the kernel's
+        if not NAME.match(named):
             yield f"{offer.name!r}: names are lower case letters, digits, - and _"
         if names.count(offer.name) > 1:
             yield f"{offer.name!r} is offered twice"
@@ -144,6 +148,16 @@ def target_problems(kind: str, offer: Offer, module: ModuleType) -> list[str]:
     return [] if callable(target) else [f"{where} is neither a class nor a factory"]
 
 
+def make(offer: Offer, kind: str, context: Any) -> Any:
+    """Create what *offer* names as the host does."""
+    target = resolve(offer.target)
+    if kind == "settings" or (kind == "commands" and not offer.family) or not callable(target):
+        return target
+    if inspect.isclass(target) or kind in KINDS:
+        return target(context)
+    return target
+
+
 def made_problems(kind: str, offer: Offer, made: Any) -> list[str]:
     """List why *made*, what the host got of *offer*, is not what its kind asks for."""
     if kind == "commands" and isinstance(made, (Command, Group)):
@@ -157,8 +171,8 @@ def made_problems(kind: str, offer: Offer, made: Any) -> list[str]:
 
 
 def _is_family(kind: str, made: Any) -> bool:
-    """Only families of tools have a contract so far."""
-    return kind != "tools" or isinstance(made, ToolsetFamily)
+    families: dict[str, type] = {"tools": ToolsetFamily, "commands": CommandFamily}
+    return isinstance(made, families.get(kind, ()))
 
 
 def _fits(kind: str, made: Any) -> bool:

@@ -110,6 +110,15 @@ class PlatformContract:
             await opened.send(Part(self.key(opened), "once", token="turn-1:0"))
         assert len(self.shown(opened)) == (1 if opened.limits.keyed else 2)
 
+    async def test_a_lost_message_is_found_by_its_token_or_not_at_all(
+        self, opened: Platform
+    ) -> None:
+        part = Part(self.key(opened), "draft", token="turn-1:draft")
+        assert await opened.recall(part) == ""
+        receipt = await opened.send(part)
+        found = await opened.recall(part)
+        assert found == receipt.id if opened.limits.keyed else found in ("", receipt.id)
+
     async def test_what_is_said_arrives_in_order(self, opened: Platform) -> None:
         inbox = MemoryInbox()
         async with Running(opened, inbox):

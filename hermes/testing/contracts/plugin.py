@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import Any
 
 import pytest
 
-from hermes.offers import Offer
 from hermes.testing import processes
-from hermes.testing.contracts.commands import command_problems
+from hermes.testing.contracts.command_rules import command_problems
 from hermes.testing.contracts.distribution import (
     Plugin,
     file_problems,
@@ -20,10 +18,10 @@ from hermes.testing.contracts.distribution import (
     metadata_problems,
 )
 from hermes.testing.contracts.offers import (
-    KINDS,
     hook_problems,
     listing_problems,
     made_problems,
+    make,
     offered,
     resolve,
     settings_problems,
@@ -122,13 +120,3 @@ class PluginContract:
             for problem in command_problems(resolve(offer.target))
         ]
         assert not problems, "\n".join(problems)
-
-
-def make(offer: Offer, kind: str, context: Any) -> Any:
-    """Create what *offer* names as the host does."""
-    target = resolve(offer.target)
-    if kind in ("settings", "commands") or not callable(target):
-        return target
-    if inspect.isclass(target) or kind in KINDS:
-        return target(context)
-    return target

@@ -9,14 +9,15 @@
             yield terminal
             await terminal.close()
 
-The terminal must offer bash, coreutils and ``/proc``. Everything is looked at through the terminal
-itself, so the suite works wherever it is.
+The terminal must offer bash, GNU coreutils and findutils, and ``/proc``. Everything is looked at
+through the terminal itself, so the suite works wherever it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import PurePosixPath
 
 import pytest
@@ -32,10 +33,32 @@ class TerminalContract:
     kills_sessions: bool = True
     """Whether it finds what moved to a session of its own (a double fork, ``setsid``)."""
 
+    keeps: bool = True
+    """Whether `start` takes *keep*."""
+    persists: bool = True
+    """Whether files outlive the terminal; then give the fixture `reopen` too."""
+
     @pytest.fixture
     def terminal(self) -> Terminal:
         """Give an opened terminal, and close it afterwards."""
         raise NotImplementedError("give the fixture `terminal`")
+
+    @pytest.fixture
+    def reopen(self) -> Callable[[], Awaitable[Terminal]]:
+        """Give a function that opens another terminal of the same scope, once this one is closed,
+        as the next start of Hermes would; it is closed afterwards.
+        """
+        if self.persists:
+            raise NotImplementedError("give the fixture `reopen`, or say persists = False")
+        pytest.skip("files do not outlive this terminal")
+
+    @pytest.fixture(autouse=True)
+    def canary(self, monkeypatch: pytest.MonkeyPatch) -> str:
+        """Give the value of a secret in Hermes's own environment."""
+        value = f"sk-canary-{uuid.uuid4().hex}"
+        for name in ("OPENAI_API_KEY", "HERMES_PLANTED_TOKEN"):
+            monkeypatch.setenv(name, value)
+        return value
 
     @pytest.fixture
     async def folder(self, terminal: Terminal) -> str:
@@ -305,6 +328,124 @@ class TerminalContract:
             await terminal.close()
             await process.wait()
         assert process.exit_code not in (None, 0)
+
+    async def test_what_runs_in_the_background_is_listed_until_it_ends(
+        self, terminal: Terminal
+    ) -> None:
+        self.needs_background()
+        assert terminal.processes() == ()
+        process = await terminal.start("read -r line")
+        assert [each.id for each in terminal.processes()] == [process.id]
+        await process.write(b"go\n")
+        assert await process.wait(10) == 0
+        assert terminal.processes() == ()
+
+    async def test_a_kept_process_goes_on_when_its_terminal_is_closed(
+        self, terminal: Terminal, reopen: Callable[[], Awaitable[Terminal]]
+    ) -> None:
+        if not self.keeps:
+            pytest.skip("this terminal keeps no processes")
+        name = unique()
+        process = await terminal.start(f"echo begun; sleep {name}", keep=True)
+        assert process.keep
+        async with asyncio.timeout(10):
+            while process.output()[0] != b"begun\n":  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.05)
+        with pytest.raises(TerminalError):
+            await process.write(b"x")
+        await terminal.close()
+        again = await reopen()
+        assert await self.running(again, name)
+        await process.kill()
+        assert process.exit_code not in (None, 0)
+        assert await self.gone(again, name)
+
+    async def test_after_closing_nothing_runs_any_more(self, terminal: Terminal) -> None:
+        await terminal.close()
+        with pytest.raises(TerminalError):
+            await terminal.run("true")
+        if self.background:
+            with pytest.raises(TerminalError):
+                await terminal.start("true")
+
+    async def test_files_outlive_the_terminal(
+        self, terminal: Terminal, reopen: Callable[[], Awaitable[Terminal]]
+    ) -> None:
+        await terminal.write("kept/it", b"kept")
+        where = await terminal.resolve("kept/it")
+        await terminal.close()
+        assert await (await reopen()).read(where) == b"kept"
+
+    async def test_hibernating_keeps_files_directory_and_environment(
+        self, terminal: Terminal, folder: str
+    ) -> None:
+        first = await terminal.run("mkdir sub && cd sub && export KEPT=1 && greet() { echo hi; }")
+        terminal.state = first.state
+        await terminal.write(f"{folder}/sub/file", b"there")
+        for _ in range(2):
+            await terminal.hibernate()
+            await terminal.hibernate()
+            result = await terminal.run("echo $PWD $KEPT; greet; cat file")
+            assert result.output.decode() == f"{folder}/sub 1\nhi\nthere"
+        await terminal.hibernate()
+        assert await terminal.read("file") == b"there"
+        assert terminal.told == ()
+
+    async def test_calls_during_hibernation_wait_for_it(self, terminal: Terminal) -> None:
+        results = await asyncio.gather(
+            terminal.run("echo 1"), terminal.hibernate(), terminal.run("echo 2")
+        )
+        assert [result.output for result in (results[0], results[2])] == [b"1\n", b"2\n"]
+
+    async def test_its_state_is_said_in_one_line(self, terminal: Terminal) -> None:
+        line = await terminal.status()
+        assert terminal.backend in line
+        assert len(line.splitlines()) == 1
+        await terminal.hibernate()
+        assert await terminal.status()
+
+    async def test_many_commands_at_once_all_give_their_own(self, terminal: Terminal) -> None:
+        results = await asyncio.gather(
+            *(terminal.run(f"echo {i}; sleep 0.2; echo {i} >&2") for i in range(8))
+        )
+        assert [result.output.decode() for result in results] == [f"{i}\n{i}\n" for i in range(8)]
+
+    async def test_a_cancelled_run_disturbs_no_other(self, terminal: Terminal) -> None:
+        staying = asyncio.create_task(terminal.run("sleep 1.5; echo stayed"))
+        going = asyncio.create_task(terminal.run(f"sleep {unique()}"))
+        await asyncio.sleep(0.3)
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        assert (await staying).output == b"stayed\n"
+        assert (await terminal.run("echo on")).output == b"on\n"
+
+    async def test_hermes_s_secrets_are_in_no_environment_there(
+        self, terminal: Terminal, canary: str
+    ) -> None:
+        result = await terminal.run("env; export -p; cat /proc/$$/environ", keep=1_000_000)
+        told = result.output.decode("utf-8", "replace")
+        assert "PATH=" in told
+        assert canary not in told
+
+    async def test_paths_of_any_name_are_one_path(self, terminal: Terminal, folder: str) -> None:
+        names = ["-rf", "a b", "$(touch x)", "'", '"', "a\nb", "*", "é漢", ";true", "~"]
+        for name in names:
+            await terminal.write(f"{folder}/{name}", name.encode())
+        assert [await terminal.read(f"{folder}/{name}") for name in names] == [
+            name.encode() for name in names
+        ]
+        listed = {PurePosixPath(entry.path).name for entry in await terminal.list(folder)}
+        assert listed == set(names)
+        assert (await terminal.stat(f"{folder}/-rf")).size == 3
+
+    async def test_a_pipe_is_refused_and_a_folder_too(
+        self, terminal: Terminal, folder: str
+    ) -> None:
+        await terminal.run("mkfifo pipe; mkdir sub")
+        for name in ("pipe", "sub"):
+            with pytest.raises(TerminalError):
+                await asyncio.wait_for(terminal.read(f"{folder}/{name}"), 10)
 
     def needs_background(self) -> None:
         """Skip the test where there is no background."""

@@ -47,6 +47,8 @@ class Access(Middleware):
         self._log = context.log
 
     async def receive(self, inbound: Inbound, call_next: Next[Inbound, Admission]) -> Admission:
+        if inbound.vouched:  # a program on a route of the owner's, no person
+            return await call_next(inbound)
         if not self._is_for_us(inbound):
             return Admission("refused")
         role = self._role(inbound)

@@ -136,3 +136,10 @@ async def test_a_file_that_cannot_be_understood_lets_nobody_in(make_door: Any) -
         await door.say(user="1")
     assert file.read_text() == "{half"
     assert door.admitted == []
+
+
+async def test_what_a_platform_vouches_for_is_no_strangers(make_door: Any) -> None:
+    door = make_door(allow={"telegram": [1]})
+    await door.say(user="route", vouched=True, role="user", person="owner")
+    (one,) = door.admitted
+    assert (one.role, one.person) == ("user", "owner")

@@ -43,7 +43,7 @@ class Desk:
         key = make_key(fields.pop("chat", f"dm-{user}"), platform=platform)
         self._count += 1
         message = Inbound(key, str(self._count), Account(platform, user), text, **fields)
-        await self.gateway.inboxes[platform].put((message,))
+        await self.gateway.parts.inboxes[platform].put((message,))
 
     async def settled(self) -> None:
         """Wait until every message has its end and every reply was sent."""

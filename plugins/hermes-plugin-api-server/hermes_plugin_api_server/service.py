@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from hermes.runtime import Runtime
 
 BACKLOG = 2048
+LOCAL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where to knock when it listens everywhere."""
 
 
 class APIServer(Service):
@@ -81,6 +83,21 @@ class APIServer(Service):
             raise
         finally:
             self.listening.clear()
+
+    async def probe(self) -> str:
+        """Knock at our own door."""
+        if self.address is None or not self.listening.is_set():
+            raise HermesError("it does not listen")
+        host, port = self.address
+        reader, writer = await asyncio.open_connection(LOCAL.get(host, host), port)
+        try:
+            writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = (await reader.readline()).decode("latin-1").strip()
+        finally:
+            writer.close()
+        if " 200 " not in answer:
+            raise HermesError(f"it answered {answer or 'nothing'}")
+        return f"listening on {host}:{port}"
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,6 +12,12 @@ def hermes_commands() -> list[Offer]:
     return [
         Offer("config", "hermes_plugin_commands.config:config", "Show and change settings"),
         Offer("model", "hermes_plugin_commands.model:model", "List the models, or choose one"),
+        Offer(
+            "send",
+            "hermes_plugin_commands.send:send",
+            "Send a message to a chat",
+            surfaces=("cli",),
+        ),
         Offer("sessions", "hermes_plugin_commands.sessions:sessions", "List, show, export, delete"),
         Offer("tools", "hermes_plugin_commands.tools:tools", "List tools, switch toolsets"),
         *(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import click
 
 from hermes import CommandContext, Rest, SetState, UsageError, command
-from hermes_plugin_commands.words import table
+from hermes_plugin_commands.words import age, table
 
 BUSY = ("interrupt", "queue", "steer")
 
@@ -61,22 +61,52 @@ async def busy(context: CommandContext, mode: str | None) -> None:
 
 @command(surfaces={"chat"}, role="owner")
 async def sethome(context: CommandContext) -> None:
-    """Make this chat the one that gets what nobody asked for (reminders, notices)."""
-    if context.key is None:
+    """Make this chat the one that gets what nobody asked for (reminders, `hermes send`)."""
+    if context.gateway is None or context.key is None:
         raise UsageError("only a messenger's chat can be a home")
-    store = (await context.runtime()).store
-    name = f"hermes/home/{context.key.platform}"
-    await store.commit((SetState("process", "", name, str(context.key).encode()),))
-    context.reply("This chat is the home of its platform now.")
+    await (await context.runtime()).outbox.set_home(context.key)
+    context.reply(f"This chat is the home of {context.key.platform} now.")
 
 
 @command(surfaces={"chat"}, role="user")
-async def platforms(context: CommandContext) -> None:
-    """Say how each platform is."""
-    if context.gateway is None:
+@click.argument("order", type=click.Choice(["list", "pause", "resume"]), default="list")
+@click.argument("name", default="", metavar="[NAME]")
+async def platforms(context: CommandContext, order: str, name: str) -> None:
+    """Say how each platform is; an owner may pause one and resume it."""
+    if context.gateway is None or context.key is None:
         raise UsageError("no gateway serves this chat")
+    if order == "list":
+        context.reply(_overview(context.gateway.status()))
+        return
+    if context.role != "owner":
+        raise UsageError(f"/platforms {order} is for owners")
+    if not name:
+        raise UsageError(f"say which: /platforms {order} NAME")
+    if order == "resume":
+        context.reply(f"{await context.gateway.parts.resume(name)} runs again.")
+    elif name == context.key.platform:
+        raise UsageError(
+            f"this chat is on {name}: nobody could resume it from here."
+            f" From elsewhere: /platforms pause {name}, or hermes gateway pause {name}"
+        )
+    else:
+        paused = await context.gateway.parts.pause(name)
+        context.reply(f"{paused} is paused; what is for it waits (/platforms resume {name}).")
+
+
+def _overview(parts: dict[str, dict[str, Any]]) -> str:
     rows = [
-        (name, part["state"], str(part.get("received", "")), part["error"])
-        for name, part in context.gateway.status().items()
+        (
+            name,
+            part["state"],
+            _ago(part.get("last_received")),
+            _ago(part.get("last_sent")),
+            part["error"],
+        )
+        for name, part in parts.items()
     ]
-    context.reply("\n".join(table([("PLATFORM", "STATE", "RECEIVED", ""), *rows])))
+    return "\n".join(table([("PLATFORM", "STATE", "RECEIVED", "SENT", ""), *rows]))
+
+
+def _ago(at: float | None) -> str:
+    return age(int(at * 1e6)) if at else ""

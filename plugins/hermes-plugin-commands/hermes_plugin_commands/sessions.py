@@ -246,4 +246,8 @@ async def _forget(
                 name = record.body.output.removeprefix("output:")
                 if name == Path(name).name:
                     (context.host.paths.outputs / name).unlink(missing_ok=True)
+        try:
+            await runtime.terminals.forget(info.id)
+        except HermesError as error:
+            context.reply(f"What the terminal of {info.id} kept is still there: {error}")
     context.reply(f"Forgot {count(len(chosen), 'conversation')}, {count(blanked, 'record')}.")

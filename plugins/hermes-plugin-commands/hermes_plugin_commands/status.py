@@ -28,6 +28,7 @@ async def status(context: CommandContext) -> None:
             f"{info.records:,}" + (f", last used {age(info.updated)}" if info.head else ""),
         ),
         ("running", "yes" if running else "no"),
+        ("terminal", await runtime.terminals.status(info)),
     ]
     context.reply("\n".join(table(rows)))
 

@@ -20,6 +20,10 @@ _OURS = re.compile(
     re.IGNORECASE,
 )
 """In a Hermes home: configuration, secrets, plugins, the index, the journal, what plugins keep."""
+_SKILLS = re.compile(r"skills(/|$)", re.IGNORECASE)
+"""In a Hermes home: read like other files, written by ``skill_manage``, which keeps a person's as
+they are.
+"""
 _SECRET = re.compile(
     r"/\.(ssh|gnupg|aws|azure|kube|password-store)(/|$)"
     r"|/\.config/(gh|gcloud)(/|$)"
@@ -53,10 +57,12 @@ class Protection:
 
     def refused(self, path: str, *, writing: bool) -> str:
         """Say why the real *path* is refused; empty where it is not."""
-        if self._is_ours(path):
+        if self._in_home(path, _OURS):
             return "it belongs to Hermes itself (configuration, secrets, plugins or journal)"
         if _SECRET.search(path) or _beneath(path, self._more):
             return "it holds secrets or is a device"
+        if writing and self._in_home(path, _SKILLS):
+            return "it is a skill: skill_manage changes those"
         if writing and (_RUNS_BY_ITSELF.search(path) or _beneath(path, self._code)):
             return "what is in it runs without being asked"
         return ""
@@ -67,13 +73,13 @@ class Protection:
             shown = asked if asked == path else f"{asked} ({path})"
             raise Refused(f"{shown} is out of bounds for file tools: {why}.")
 
-    def _is_ours(self, path: str) -> bool:
+    def _in_home(self, path: str, names: re.Pattern[str]) -> bool:
         homes = [home for home in self._homes if _beneath(path, (home,))]
         inside = [path[len(home) :].lstrip("/") for home in homes]
         _, found, rest = path.rpartition("/.hermes/")  # a home on another machine
         if found:
             inside.append(rest)
-        return any(_OURS.match(name) for name in inside)
+        return any(names.match(name) for name in inside)
 
 
 def _beneath(path: str, folders: Iterable[str]) -> bool:

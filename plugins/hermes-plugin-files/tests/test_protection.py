@@ -62,7 +62,7 @@ async def test_links_and_dots_lead_no_way_around(bench, home: Path) -> None:
 
 
 async def test_what_a_person_writes_in_the_home_is_free(bench, home: Path) -> None:
-    for name in ("SOUL.md", "memories/USER.md", "skills/x/SKILL.md", "data.txt"):
+    for name in ("SOUL.md", "memories/USER.md", "data.txt"):
         result = await bench.run("write_file", path=str(home / name), content="hello")
         assert not result.is_error, result.text
 
@@ -145,3 +145,11 @@ def test_settings_add_to_what_is_refused(tmp_path: Path) -> None:
     protection = Protection(tmp_path / "home", (str(tmp_path / "link"),))
     assert protection.refused(str(tmp_path / "private" / "x"), writing=False)
     assert not protection.refused(str(tmp_path / "privately"), writing=False)
+
+
+def test_skills_are_read_here_and_changed_by_their_own_tool(tmp_path: Path) -> None:
+    protection = Protection(tmp_path)
+    for path in (f"{tmp_path}/skills/a/SKILL.md", "/other/.hermes/skills/.hub/lock.json"):
+        assert not protection.refused(path, writing=False)
+        assert "skill_manage" in protection.refused(path, writing=True)
+    assert not protection.refused("/place/skills/a/SKILL.md", writing=True)

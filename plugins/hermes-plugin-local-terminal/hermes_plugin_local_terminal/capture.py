@@ -73,10 +73,9 @@ class Capture:
                 spool.write(said.encode())
 
     def _open(self) -> None:
-        path = self._folder / f"terminal-{uuid.uuid4().hex}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._spool = open(path, "xb", opener=_private)  # noqa: SIM115
+            path = new_spool(self._folder)
+            self._spool = path.open("r+b")
         except OSError:  # no disk must not end the command: head and tail are all there is then
             return
         self.file = str(path)
@@ -148,6 +147,14 @@ class Relay:
         self._room.release()
         if not self._closed:
             self._listener(data)
+
+
+def new_spool(folder: Path, prefix: str = "terminal") -> Path:
+    """Make an empty file for output in *folder*, the person's only. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{prefix}-{uuid.uuid4().hex}"
+    open(path, "xb", opener=_private).close()
+    return path
 
 
 def _private(path: str, flags: int) -> int:

@@ -11,7 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from hermes import (
     CommandResult,
@@ -24,10 +24,13 @@ from hermes import (
     TerminalState,
 )
 from hermes_plugin_local_terminal import files
-from hermes_plugin_local_terminal.capture import Capture, Relay, Rolling, Sink
+from hermes_plugin_local_terminal.capture import Capture, Relay, Rolling, Sink, new_spool
 from hermes_plugin_local_terminal.child import Child
+from hermes_plugin_local_terminal.kept import KeptProcess
 from hermes_plugin_local_terminal.process import LocalProcess
 from hermes_plugin_local_terminal.shell import SCRIPT, Snapshots
+
+Arguments: TypeAlias = list[str]
 
 
 class LocalTerminal(Terminal):
@@ -45,6 +48,7 @@ class LocalTerminal(Terminal):
         self._spec = spec
         self._shell = shell
         self._running: dict[str, Child] = {}
+        self._processes: list[Process] = []
         self._left: set[str] = set()
         """Marks of commands that ended and left something in the background."""
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -113,12 +117,26 @@ class LocalTerminal(Terminal):
             timed_out,
         )
 
-    async def start(self, command: str, *, state: TerminalState | None = None) -> Process:
+    async def start(
+        self, command: str, *, state: TerminalState | None = None, keep: bool = False
+    ) -> Process:
+        process = await (self._keep if keep else self._start)(command, state or self.state)
+        self._processes = [*self.processes(), process]
+        return process
+
+    def processes(self) -> tuple[Process, ...]:
+        return tuple(process for process in self._processes if process.exit_code is None)
+
+    async def status(self) -> str:
+        count = len(self.processes())
+        return f"local, {self.state.directory}" + (f", {count} in the background" if count else "")
+
+    async def _start(self, command: str, state: TerminalState) -> Process:
         kept = Rolling()
         stem = await self._prepare(command)
         reading, writing = os.pipe()
         try:
-            child = self._spawn(stem, state or self.state, reading, kept, command, save=False)
+            child = self._spawn(stem, state, reading, kept, command, save=False)
         except BaseException:
             os.close(writing)
             raise
@@ -129,6 +147,18 @@ class LocalTerminal(Terminal):
         return LocalProcess(
             f"p{uuid.uuid4().hex[:8]}", command, child, kept, os.fdopen(writing, "wb", buffering=0)
         )
+
+    async def _keep(self, command: str, state: TerminalState) -> Process:
+        stem = await self._prepare(command)
+        arguments, env, token = self._invocation(stem, state, command, save=False, keep=True)
+        log = new_spool(self._context.paths.outputs, "terminal-kept")
+        try:
+            process = KeptProcess(command, arguments, env, state.directory, log)
+        except OSError as error:
+            self._children.forget(token)
+            raise TerminalError(f"local: cannot start a command: {error.strerror}") from None
+        process.bind(token, self._children, lambda _: self._task(self._settle(token)))
+        return process
 
     async def resolve(self, path: str) -> str:
         with files.said(path):
@@ -163,6 +193,27 @@ class LocalTerminal(Terminal):
         passed = self._context.config.section("hermes").terminal.env_passthrough
         return {**self._children.allowlist(*passed), **dict(self._spec.env)}
 
+    def _invocation(
+        self, stem: Path, state: TerminalState, command: str, *, save: bool, keep: bool = False
+    ) -> tuple[Arguments, dict[str, str], str]:
+        """Give what to spawn, its environment, and the token it is marked with."""
+        if state.snapshot and not Path(state.snapshot).exists():
+            raise TerminalError("local: the environment to start from is gone; start from another")
+        env = self._environment(state)
+        before = set(env)
+        token = self._children.mark(
+            env, what=f"command: {command[:200]}", owner=self._spec.scope, keep=keep
+        )
+        marks = " ".join(set(env) - before)
+        env["PWD"] = state.directory
+        arguments = [self._shell, "--noprofile", "--norc", "-c", SCRIPT, "bash"]
+        arguments += [state.snapshot, str(stem) if save else "", f"{stem}.sh", marks]
+        return [*self._before(state), *arguments], env, token
+
+    def _before(self, state: TerminalState) -> Arguments:
+        """What runs bash (a sandbox's program); nothing here."""
+        return []
+
     def _spawn(
         self,
         stem: Path,
@@ -173,15 +224,7 @@ class LocalTerminal(Terminal):
         *,
         save: bool,
     ) -> Child:
-        if state.snapshot and not Path(state.snapshot).exists():
-            raise TerminalError("local: the environment to start from is gone; start from another")
-        env = self._environment(state)
-        before = set(env)
-        token = self._children.mark(env, what=f"command: {command[:200]}")
-        marks = " ".join(set(env) - before)
-        env["PWD"] = state.directory
-        arguments = [self._shell, "--noprofile", "--norc", "-c", SCRIPT, "bash"]
-        arguments += [state.snapshot, str(stem) if save else "", f"{stem}.sh", marks]
+        arguments, env, token = self._invocation(stem, state, command, save=save)
         try:
             child = Child(
                 arguments,

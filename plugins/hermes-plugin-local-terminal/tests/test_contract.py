@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -20,9 +20,15 @@ class TestLocalTerminal(TerminalContract):
     async def terminal(self, make_terminal) -> Terminal:
         return await make_terminal()
 
+    @pytest.fixture
+    def reopen(self, make_terminal) -> Callable[[], Awaitable[Terminal]]:
+        return make_terminal
+
 
 class TestFakeTerminal(TerminalContract):
     kills_sessions = False
+    keeps = False
+    persists = False
 
     @pytest.fixture
     async def terminal(self, tmp_path: Path) -> AsyncIterator[Terminal]:

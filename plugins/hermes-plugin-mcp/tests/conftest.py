@@ -30,11 +30,11 @@ class CountingChildren(RealChildren):
         self.most = 0
         self.started = 0
 
-    def mark(self, env: dict[str, str], *, what: str) -> str:
+    def mark(self, env: dict[str, str], *, what: str, owner: str = "", keep: bool = False) -> str:
         before = sum(bool(self.alive(token)) for token in self.marked)
         self.most = max(self.most, before + 1)
         self.started += 1
-        return super().mark(env, what=what)
+        return super().mark(env, what=what, owner=owner, keep=keep)
 
 
 class World:

@@ -82,6 +82,13 @@ def bound(db: apsw.Connection, key: SessionKey) -> SessionId | None:
     return None if found is None else str(found)
 
 
+def keys(db: apsw.Connection, session: SessionId) -> tuple[SessionKey, ...]:
+    rows = db.execute(
+        "SELECT platform, chat, account, thread, person FROM bindings WHERE session = ?", (session,)
+    )
+    return tuple(SessionKey(*map(str, row)) for row in rows)
+
+
 def pending(
     db: apsw.Connection, queue: str, limit: int | None, keys: Sequence[str] | None = None
 ) -> list[Item]:

@@ -135,6 +135,9 @@ class SQLiteStore(Store):
     async def bound(self, key: SessionKey) -> SessionId | None:
         return await self._read(lambda db: reader.bound(db, key))
 
+    async def keys(self, session: SessionId) -> tuple[SessionKey, ...]:
+        return await self._read(lambda db: reader.keys(db, session))
+
     async def pending(
         self, queue: str, limit: int | None = None, keys: Sequence[str] | None = None
     ) -> list[Item]:
@@ -154,6 +157,15 @@ class SQLiteStore(Store):
         )
         await self._scrub()
         return blanked
+
+    async def erase_text(
+        self, text: str, why: str, *, person: str | None = None
+    ) -> list[SessionId]:
+        touched = await self._writer.call(
+            lambda db: erase.forget_text(db, self._file, text, why, person, self._clock())
+        )
+        await self._scrub()
+        return touched
 
     async def _scrub(self) -> None:
         """Take the bytes of what was forgotten off the disk; other commits go on in between."""

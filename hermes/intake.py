@@ -1,0 +1,277 @@
+"""What came in, on its way from the inbox to its conversation (§5).
+
+Every message is judged by `receive` when it is worked on, and judged again when a later process
+takes it up: who was let in yesterday may be out today.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from hermes.chain import Broken, compose
+from hermes.errors import HermesError, one_line
+from hermes.following import Following
+from hermes.inbox import Entry, entry_key, settled, taken, waiting
+from hermes.killpoint import reach
+from hermes.mailbox import Busy, Letter
+from hermes.middleware import Next
+from hermes.outbox import Parcel, enqueue
+from hermes.platform import Admission, Inbound, Outgoing, Platform
+from hermes.session import Authority, SessionKey
+from hermes.store import Change
+from hermes.stream import Listener
+from hermes.turn import TurnResult
+
+if TYPE_CHECKING:
+    from hermes.conversation import Conversation
+    from hermes.gateway import Gateway
+
+BROKEN = (
+    "⚠️ Your message could not be taken in: the plugin {plugin} failed. Its owner's log says why."
+)
+CLOSED = (
+    "Nobody can talk to this bot yet: no plugin decides who may (pip install hermes-plugin-access)."
+)
+
+
+class Intake:
+    """Works on what the inboxes keep: one after the other in each chat."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._runtime = gateway.runtime
+        self._log = gateway.log
+        self._settings: Any = gateway.settings
+        self._receive: Next[Inbound, Admission] = self._chain(self._admit)
+        self._lanes: dict[SessionKey, asyncio.Queue[Entry]] = {}
+        self._at_work: set[str] = set()
+
+    def _chain(self, innermost: Next[Inbound, Admission]) -> Next[Inbound, Admission]:
+        return compose("receive", self._runtime.links, innermost)
+
+    async def recover(self) -> None:
+        """Take up what an earlier process left: interrupted turns first, then what waits.
+
+        What came by a platform that does not run here waits for a start with it.
+        """
+        left = await waiting(self._runtime.store)
+        here = [entry for entry in left if self._platform(entry.inbound) is not None]
+        if len(here) < len(left):
+            self._log.warning("messages wait for a platform", messages=len(left) - len(here))
+        for entry in (entry for entry in here if entry.session):
+            await self._take_up(entry)
+        await self._gateway.delivery.recover()
+        for entry in (entry for entry in here if not entry.session):
+            self.arrived(entry)
+
+    def arrived(self, entry: Entry) -> None:
+        """Work on a message that is kept: one after the other in each chat."""
+        key = entry_key(entry.inbound)
+        if key in self._at_work or self._gateway.stopping:
+            return
+        self._at_work.add(key)
+        chat = entry.inbound.key
+        if chat not in self._lanes:
+            self._lanes[chat] = asyncio.Queue()
+            self._gateway.spawn(self._work(chat))
+        self._lanes[chat].put_nowait(entry)
+
+    async def _work(self, chat: SessionKey) -> None:
+        lane = self._lanes[chat]
+        while not lane.empty():
+            entry = lane.get_nowait()
+            try:
+                await self._handle(entry.inbound)
+            except HermesError as error:
+                self._log.error("message not worked on", error=one_line(error))
+                self._at_work.discard(entry_key(entry.inbound))
+        del self._lanes[chat]
+
+    # -- judging ------------------------------------------------------------------------------
+
+    async def _handle(self, inbound: Inbound) -> None:
+        """Run one message through `receive`; what is refused gets its end here."""
+        inbound, admission = await self._judge(inbound, self._receive)
+        reach("inbox.received")
+        if admission.outcome == "refused":
+            await self.finish(inbound, "refused", admission.notice)
+
+    async def _judge(
+        self, inbound: Inbound, receive: Next[Inbound, Admission]
+    ) -> tuple[Inbound, Admission]:
+        """Let `receive` decide, from nothing: an earlier judgement counts no more."""
+        authority = self._vouched(inbound)
+        inbound = msgspec.structs.replace(
+            inbound,
+            vouched=authority is not None,
+            role=authority.role if authority else None,
+            person=authority.person if authority else "",
+            bound=None,
+            fresh=False,
+            notice="",
+        )
+        try:
+            return inbound, await receive(inbound)
+        except Broken as broken:
+            # What broke is for the owner's log: whoever wrote may be a stranger.
+            self._log.error("message refused", error=one_line(broken))
+            return inbound, Admission("refused", BROKEN.format(plugin=broken.plugin))
+
+    async def _admit(self, inbound: Inbound) -> Admission:
+        """The innermost step of `receive`: an answer, a command, or a message for the mailbox."""
+        if inbound.role is None:
+            return Admission("refused", CLOSED)
+        if not inbound.vouched:  # what a program sends is neither, however it begins
+            if inbound.answers:
+                return await self._gateway.orders.answer(inbound)
+            if await self._gateway.orders.take(inbound):
+                return Admission("command")
+        conversation = self.conversation(inbound)
+        if inbound.fresh:
+            conversation = await conversation.new()
+        if inbound.notice:
+            self._gateway.say(inbound.key, inbound.notice)
+        await self.post(inbound, await self._busy(inbound), conversation)
+        return Admission("admitted")
+
+    async def _take_up(self, entry: Entry) -> None:
+        """Go on with an interrupted turn, if whoever caused it may still talk to us."""
+        self._at_work.add(entry_key(entry.inbound))
+        resume = self._chain(partial(self._readmit, entry))
+        inbound, admission = await self._judge(entry.inbound, resume)
+        if admission.outcome == "refused":
+            self._log.warning("interrupted turn not resumed", sender=inbound.sender.id)
+            letter = self._letter(inbound, entry, resume=True, refused=admission.notice)
+            letter.cancelled.set()  # it must end, or the next message would go on with it
+            self._runtime.mailbox(entry.session).put(letter)
+
+    async def _readmit(self, entry: Entry, inbound: Inbound) -> Admission:
+        if inbound.role is None:
+            return Admission("refused", CLOSED)
+        letter = self._letter(inbound, entry, resume=True)
+        self._runtime.mailbox(entry.session).put(letter)
+        return Admission("admitted")
+
+    def authority(self, inbound: Inbound) -> Authority:
+        """What the sender of a message may do."""
+        return self._vouched(inbound) or Authority(
+            inbound.key.platform,
+            person=inbound.person or inbound.sender.id,
+            role=inbound.role or "guest",
+            can_ask=True,
+        )
+
+    def _vouched(self, inbound: Inbound) -> Authority | None:
+        """What the platform vouches for, where no person sent the message."""
+        platform = self._platform(inbound)
+        if platform is None:
+            return None
+        try:
+            return platform.vouch(inbound)
+        except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+            self._log.error("nobody vouches for a message", error=one_line(error))
+            return None
+
+    # -- into the mailbox ---------------------------------------------------------------------
+
+    async def post(
+        self, inbound: Inbound, busy: Busy, conversation: Conversation | None = None
+    ) -> None:
+        """Put a message into its conversation's mailbox."""
+        info = await (conversation or self.conversation(inbound)).load()
+        letter = self._letter(inbound, Entry(inbound, info.id))
+        self._runtime.mailbox(info.id).put(letter, busy)
+
+    def conversation(self, inbound: Inbound) -> Conversation:
+        """Give the conversation that a message belongs to."""
+        directory = self._settings.directory or str(Path.home())
+        where = inbound.bound or inbound.key
+        return self._runtime.session(where, directory=directory, person=inbound.person)
+
+    async def _busy(self, inbound: Inbound) -> Busy:
+        """Say what a message does to a busy chat: as set for it (`/busy`), else as configured."""
+        chosen = await self._runtime.store.state("process", "", f"hermes/busy/{inbound.key}")
+        return cast(Busy, chosen.decode() if chosen else self._settings.busy)
+
+    def _letter(
+        self,
+        inbound: Inbound,
+        entry: Entry,
+        *,
+        resume: bool = False,
+        refused: str | None = None,
+    ) -> Letter:
+        """Make the letter of a message: what it commits when taken and when ended.
+
+        *refused* is the notice to a sender who may not talk to us any more; his turn only ends.
+        """
+        shown_on = None if inbound.answer_to else self._platform(inbound)
+        following = Following(self._gateway, shown_on, inbound, entry, resumed=resume)
+        parcel: list[Parcel] = []
+        answer_to = inbound.answer_to or inbound.key
+        reply_to = "" if inbound.answer_to else inbound.id
+
+        def ending(result: TurnResult) -> tuple[Change, ...]:
+            end = settled(inbound, "answered" if refused is None else "refused")
+            text = _said(result) if refused is None else refused
+            if not text:
+                return (end,)
+            outgoing = Outgoing(answer_to, text, reply_to=reply_to)
+            key = entry_key(inbound)
+            parcel.append(Parcel(key, outgoing, following.draft, drafted=following.lost))
+            return end, enqueue(parcel[-1])
+
+        listener = Listener()
+        letter = Letter(
+            inbound.text,
+            self.authority(inbound),
+            images=inbound.images,
+            sender=inbound.sender.name or inbound.sender.id,
+            source=inbound.key.platform,
+            resume=resume,
+            listeners=[listener],
+            taking=(taken(inbound, entry.session, entry.draft),),
+            ending=ending,
+            steering=(settled(inbound, "steered"),),
+        )
+
+        async def follow() -> None:
+            await following.follow(listener)
+            self._at_work.discard(entry_key(inbound))
+            if parcel and letter.ended:
+                # The first draft may have been on its way still when the turn ended.
+                self._gateway.delivery.post(
+                    msgspec.structs.replace(parcel[-1], draft=following.draft)
+                )
+
+        self._gateway.spawn(follow())
+        return letter
+
+    # -- ends ---------------------------------------------------------------------------------
+
+    async def finish(self, inbound: Inbound, end: str, text: str = "") -> None:
+        """Give a message its end, with a reply if there is one, in one commit."""
+        changes: list[Change] = [settled(inbound, end)]
+        parcel = Parcel(entry_key(inbound), Outgoing(inbound.key, text, reply_to=inbound.id))
+        if text:
+            changes.append(enqueue(parcel))
+        await self._runtime.store.commit(changes)
+        reach("inbox.settled")
+        self._at_work.discard(entry_key(inbound))
+        if text:
+            self._gateway.delivery.post(parcel)
+
+    def _platform(self, inbound: Inbound) -> Platform | None:
+        return self._gateway.parts.platforms.get(inbound.key.platform)
+
+
+def _said(result: TurnResult) -> str:
+    """Give what a turn's end says in the chat."""
+    if result.status == "cancelled":
+        return ""  # whoever cancelled has said so
+    return f"⚠️ {result.reply}" if result.status == "failed" and result.reply else result.reply

@@ -1,0 +1,122 @@
+"""Whole trees of processes, by a mark in their environment; and whether a process still lives.
+
+Linux reads ``/proc``; elsewhere ``ps`` shows what one's own processes have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MARK = "HERMES_CHILD"
+
+
+async def end(grace: float, *marks: str) -> None:
+    """SIGTERM, *grace* seconds, then SIGKILL until nothing carries one of the marks."""
+    deadline = time.monotonic() + grace
+    _signal(marked(*marks), signal.SIGTERM)
+    while left := marked(*marks):
+        if time.monotonic() >= deadline:
+            _signal(left, getattr(signal, "SIGKILL", signal.SIGTERM))
+            if time.monotonic() >= deadline + 10:
+                return  # in an uninterruptible call; the record is gone, the kernel will end it
+        await asyncio.sleep(0.03)
+
+
+def marked(*marks: str) -> set[int]:
+    """Give the processes that carry a mark that begins so, and those beneath that wiped it off."""
+    carriers: set[int] = set()
+    parents: dict[int, int] = {}
+    for pid, parent, carried in _processes():
+        parents[pid] = parent
+        if any(each.startswith(marks) for each in carried):
+            carriers.add(pid)
+    found = carriers
+    while found:
+        found = {pid for pid, parent in parents.items() if parent in found} - carriers
+        carriers |= found
+    return carriers - {os.getpid()}
+
+
+def _processes() -> Iterator[tuple[int, int, list[str]]]:
+    """Give (pid, parent, marks) of every process that still runs."""
+    if not sys.platform.startswith("linux"):
+        yield from _processes_by_ps()
+        return
+    wanted = f"{MARK}=".encode()
+    for name in os.listdir("/proc"):  # noqa: PTH208  a scan that must be quick
+        if not name.isdigit():
+            continue
+        try:
+            state, parent, _ = _stat(int(name))
+        except (OSError, ValueError):
+            continue
+        if state in "ZX":
+            continue
+        marks: list[str] = []
+        with contextlib.suppress(OSError):  # another user's
+            for line in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                if line.startswith(wanted):
+                    marks = line[len(wanted) :].decode("ascii", "replace").split(",")
+        yield int(name), parent, marks
+
+
+def _processes_by_ps() -> Iterator[tuple[int, int, list[str]]]:
+    command = ["ps", "-A", "-E", "-ww", "-o", "pid=,ppid=,stat=,command="]
+    try:
+        text = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return
+    for line in text.splitlines():
+        pid, parent, state, rest = [*line.split(None, 3), "", "", "", ""][:4]
+        if pid.isdigit() and not state.startswith("Z"):
+            marks = [w[len(MARK) + 1 :] for w in rest.split() if w.startswith(f"{MARK}=")]
+            yield int(pid), int(parent), marks[0].split(",") if marks else []
+
+
+def _stat(pid: int) -> tuple[str, int, str]:
+    """Give (state, parent, start time) of a process. Its name may hold blanks and brackets."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return fields[0], int(fields[1]), fields[19]
+
+
+def identity(pid: int) -> dict[str, Any]:
+    """Say which process this is, so that its number alone is never trusted."""
+    about: dict[str, Any] = {"pid": pid, "start": "", "boot": "", "namespace": ""}
+    with contextlib.suppress(OSError, ValueError):
+        about["start"] = _stat(pid)[2]
+        about["boot"] = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        about["namespace"] = str(Path("/proc/self/ns/pid").readlink())
+    return about
+
+
+def lives(record: dict[str, Any]) -> bool:
+    """Whether the owner is still there; one in another container is not ours to judge."""
+    now = identity(int(record["pid"]))
+    if record["boot"] != now["boot"] and now["boot"]:
+        return False
+    if record["namespace"] != now["namespace"] and now["namespace"]:
+        return True
+    if now["start"] or now["boot"]:
+        return bool(record["start"] == now["start"])
+    try:  # no /proc
+        os.kill(int(record["pid"]), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)

@@ -1,0 +1,15 @@
+"""Begins, checks, installs, updates and removes plugins."""
+
+from __future__ import annotations
+
+from hermes import Offer, hookimpl
+
+SHELL = ("cli",)
+
+
+@hookimpl
+def hermes_commands() -> list[Offer]:
+    return [
+        Offer("plugins new", "hermes_plugin_dev.new:new", "Begin a plugin", surfaces=SHELL),
+        Offer("plugins check", "hermes_plugin_dev.check:check", "Check plugins", surfaces=SHELL),
+    ]

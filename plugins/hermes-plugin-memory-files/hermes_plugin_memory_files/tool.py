@@ -1,0 +1,49 @@
+"""The tool `memory`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from hermes import ONCE, HermesError, Lane, ToolCall, ToolResult, tool
+from hermes_plugin_memory_files.book import Book, Target
+from hermes_plugin_memory_files.changing import Action, Operation, Source, apply
+from hermes_plugin_memory_files.project import project_of
+from hermes_plugin_memory_files.sidecar import Confidence
+
+
+@tool(effect=ONCE, needs=frozenset(), lane=Lane("memory"), paths=lambda arguments: ())
+async def memory(
+    action: Action | None = None,
+    target: Annotated[
+        Target, "user: who the person is. project: this folder's. memory: all else"
+    ] = "memory",
+    content: str = "",
+    old_text: Annotated[str, "For replace, remove: part of the entry, or its label"] = "",
+    always: Annotated[bool | None, "Keep it in every prompt"] = None,
+    expires: Annotated[str, "YYYY-MM-DD after which it no longer holds"] = "",
+    confidence: Confidence = "high",
+    operations: Annotated[tuple[Operation, ...], "Several changes: all are made, or none"] = (),
+    *,
+    call: ToolCall,
+) -> ToolResult:
+    """Keep what later conversations need: preferences, corrections, facts of the person or project
+    that last. Replace what changed instead of adding. Not progress of the task, no secrets.
+    """
+    asked = operations
+    if action is not None:
+        one = Operation(action, target, content, old_text, always, expires, confidence)
+        asked = (one, *operations)
+    if not asked:
+        return ToolResult.error("Say an action (add, replace, remove), or operations.")
+    session = call.request.session
+    home = call.context.paths.home
+    book = Book(home, call.authority.person, call.settings)
+    source = Source("model", session.id, call.request.turn, session.surface)
+    try:
+        said = await asyncio.to_thread(
+            lambda: apply(book, asked, source, project_of(session.directory, home))
+        )
+    except HermesError as error:
+        return ToolResult.error(str(error))
+    return ToolResult(said)

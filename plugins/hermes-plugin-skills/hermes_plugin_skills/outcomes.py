@@ -1,0 +1,56 @@
+"""Counts how turns ended that read a skill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from hermes import Finished, Middleware, Next, PluginContext, Record, Stage, Turn, TurnResult
+from hermes_plugin_skills import reading
+from hermes_plugin_skills.library import Library
+
+OWN = frozenset({"skills_list", "skill_view", "skill_manage"})
+
+
+class Outcomes(Middleware):
+    """Sees each turn once. A turn helped by a skill ends well, without a tool's error after it was
+    read; a turn that did not is one in which the skill *failed in use*.
+    """
+
+    stage = Stage.BOOKKEEPING
+
+    def __init__(self, context: PluginContext) -> None:
+        self._context = context
+        self._library = Library(context)
+
+    async def turn(self, turn: Turn, call_next: Next[Turn, TurnResult]) -> TurnResult:
+        await asyncio.to_thread(self._began, turn)
+        result = await call_next(turn)
+        await self._ended(turn, result)
+        return result
+
+    def _began(self, turn: Turn) -> None:
+        session, library = turn.input.session, self._library
+        if session.parent:  # a trial, a review, a sub-agent: nobody looks through the index there
+            return
+        if not session.head and library.root.exists():
+            library.adopt()
+        if name := reading.chosen(turn.input.text):
+            library.usage.used(name, turn.input.id)
+
+    async def _ended(self, turn: Turn, result: TurnResult) -> None:
+        id, session = turn.input.id, turn.input.session
+        names = await asyncio.to_thread(self._library.usage.opened, id)
+        if not names:
+            return
+        records = await self._context.runtime.store.records(session.id, after=session.head)
+        well = None if result.status == "cancelled" else result.status == "ok" and clean(records)
+        await asyncio.to_thread(self._library.usage.ended, id, well=well)
+
+
+def clean(records: Iterable[Record]) -> bool:
+    """Whether no tool gave an error after a skill was read (or chosen, before everything else)."""
+    results = [record.body for record in records if isinstance(record.body, Finished)]
+    views = [n for n, each in enumerate(results) if each.tool == "skill_view"]
+    after = results[views[0] + 1 :] if views else results
+    return not any(each.is_error for each in after if each.tool not in OWN)
