@@ -12,7 +12,8 @@ _MODULES = {
     "messages": "Content Image Message Text Thinking ToolOutput ToolSpec ToolUse Usage clean user",
     "errors": "Busy ConfigError Conflict Failed Failure FailureKind HermesError NotFound"
     " PluginError Refused StoreError one_line",
-    "session": "Account Allowance Authority OWNER Role SessionId SessionInfo SessionKey",
+    "session": "Account Allowance Authority HeldAllowance OWNER Role SessionId SessionInfo"
+    " SessionKey",
     "records": "Answer Body Compacted Ended Erased Finished Note Opened QuestionAnswered"
     " QuestionPut Record Reprompted Resumed Rewound Started Steered Unknown UserSaid"
     " decode encode mentions searchable",
@@ -180,6 +181,7 @@ if TYPE_CHECKING:
         Account as Account,
         Allowance as Allowance,
         Authority as Authority,
+        HeldAllowance as HeldAllowance,
         Role as Role,
         SessionId as SessionId,
         SessionInfo as SessionInfo,

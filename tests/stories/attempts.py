@@ -63,6 +63,7 @@ class Place:
             shutil.rmtree(each, ignore_errors=True)
             each.mkdir(parents=True)
         self.secret.write_text(f"{SECRET}\n")
+        self.secret.with_suffix(".json").write_text(f'"{SECRET}"\n')
         (self.victims / "victim").write_text("alive\n")
         place = self.workspace
         (place / "notes.txt").write_text("notes\nn\nmore notes\n")
@@ -72,6 +73,12 @@ class Place:
         script.write_text(f"#!/bin/bash\ntouch {self.canary}\n")
         script.chmod(0o755)
         (place / "bin").mkdir()
+        (place / "src").mkdir()
+        (place / "linked").mkdir()
+        (place / "file-link").symlink_to(self.secret)
+        (place / "linked" / "more").symlink_to(self.secret)
+        (place / "place-link").symlink_to(self.secret.parent)
+        (place / "place-out").symlink_to(self.cage)
         shutil.copy(script, place / "git-build.sh")
         git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
         for arguments in (["init", "-q"], ["add", "notes.txt"], ["commit", "-qm", "first"]):
@@ -83,6 +90,7 @@ class Place:
             "@C@": str(self.canary),
             "@S@": str(self.workspace / "build.sh"),
             "@K@": str(self.secret),
+            "@J@": str(self.secret.with_suffix(".json")),
             "@W@": str(self.workspace),
             "@V@": str(self.victims),
             "@U@": f"http://{self.host}:{self.port}",

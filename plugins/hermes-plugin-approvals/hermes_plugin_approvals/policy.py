@@ -13,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 from weakref import WeakValueDictionary
 
 from hermes import (
+    Allowance,
     Middleware,
     Next,
     PluginContext,
@@ -48,6 +49,7 @@ class Approvals(Middleware):
         self.settings: Settings = context.settings or Settings()
         self.standing = Standing(context.state, clock)
         self.judge = Judge()
+        self._context = context
         self._clock = clock
         self._log = context.log
         self._redact = context.secrets.redact
@@ -92,12 +94,27 @@ class Approvals(Middleware):
             return "it only looks at the workspace"
         if await self._only_writes(call, judgement):
             return "it changes the workspace"
-        for given in call.authority.allowances:
+        for given in await self._allowances(call):
             if await allowance.covers(given, call, judgement, self._clock()):
                 return f"allowance {given.id}"
         if self.settings.mode == "off" and judgement.readable and await self._isolated(call):
             return "it stays inside an isolated terminal"
         return None
+
+    async def _allowances(self, call: ToolCall) -> tuple[Allowance, ...]:
+        """Give what was allowed beforehand and stands: the turn's, the conversation's, the
+        person's. A guest holds none.
+        """
+        authority = call.authority
+        runtime: Any = self._context.runtime
+        if runtime is None:  # none is open: in a test of this plugin alone
+            return authority.allowances
+        grants = runtime.grants
+        carried: tuple[Allowance, ...] = await grants.stand(authority.allowances)
+        if authority.role == "guest":
+            return carried
+        holders = (f"session:{call.request.session.id}", f"person:{authority.person}")
+        return (*carried, *await grants.of(*holders))
 
     def _only_looks(self, call: ToolCall, judgement: Judgement) -> bool:
         """Its commands were read, and change nothing."""

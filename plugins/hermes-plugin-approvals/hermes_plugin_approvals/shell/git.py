@@ -154,9 +154,7 @@ def _looks(command: str, texts: Sequence[str | None]) -> bool:
     if command == "worktree":
         return texts == ["list"]
     if command == "config":
-        return texts in (["--list"], ["-l"]) or (
-            len(texts) == 2 and texts[0] in ("--get", "get") and _no_secret(texts[1])
-        )
+        return len(texts) == 2 and texts[0] in ("--get", "get") and _no_secret(texts[1])
     if command == "symbolic-ref":
         return len([text for text in texts if text not in ("--short", "-q")]) == 1
     return False

@@ -95,19 +95,33 @@ class _Sed:
             self.place += 1
 
 
-_AWK_ACTS = ("system", "getline", "close", "fflush", "ENVIRON", "PROCINFO", "nextfile")
+_AWK_VARIABLES = frozenset(
+    {"BEGIN", "END", "NF", "NR", "FNR", "FS", "OFS", "RS", "ORS", "FILENAME", "RSTART", "RLENGTH",
+     "SUBSEP", "IGNORECASE", "OFMT", "CONVFMT"}
+)  # fmt: skip
+_AWK_ACTS = frozenset({"system", "getline", "close", "fflush", "nextfile", "include", "load"})
 
 
 def awk_only_prints(program: str) -> bool:
     """Whether an awk program plainly runs, reads and writes nothing but its input.
 
-    ``>``, ``|``, ``@`` and a few names outside of strings and patterns are enough to say no, which
-    also says no to comparisons; ``FS`` and the like stay harmless.
+    ``>``, ``|`` and ``@`` outside of strings and patterns are enough to say no, which also says no
+    to comparisons; so is a name in capitals that is not among the harmless ones (``ARGV`` names
+    files to read), and a comment, in which quotes would be no quotes.
     """
     bare = _without_strings(program)
-    if bare is None or any(character in bare for character in ">|@`"):
+    if bare is None or any(character in bare for character in ">|@`#\\"):
         return False
-    return not any(name in bare for name in _AWK_ACTS)
+    names = "".join(c if c.isalnum() or c == "_" else " " for c in bare).split()
+    return not any(
+        name in _AWK_ACTS or (name != name.lower() and name not in _AWK_VARIABLES) for name in names
+    )
+
+
+def jq_only_reads(program: str) -> bool:
+    """Whether a jq program reads nothing but its input: no module, no data of other files."""
+    names = "".join(c if c.isalnum() or c in "_$" else " " for c in program).split()
+    return not {"import", "include", "$ENV", "env", "input_filename"} & set(names)
 
 
 def _without_strings(program: str) -> str | None:

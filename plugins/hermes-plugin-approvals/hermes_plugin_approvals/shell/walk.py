@@ -17,6 +17,7 @@ from hermes_plugin_approvals.shell.words import (
     Unclear,
     Word,
     arithmetic,
+    check,
     expand,
     one,
 )
@@ -309,10 +310,12 @@ class _Walker:
         for inner in _substitutions(node):
             await self._apart(self._statements, inner.get("Stmts", ()))
         for part in _nodes(node):
-            if part.get("Type") == "ArithmExp" or "Slice" in part:
-                continue  # judged where the word is expanded
             if part.get("Type") == "ExtGlob":
                 self._unknown("it has a glob that is not known")
+            try:
+                check(part, self._variables)
+            except Unclear as unclear:
+                self._unknown(str(unclear))
 
     def _calculate(self, node: Node | None) -> None:
         name = _assigned(node)
@@ -368,7 +371,8 @@ class _Walker:
             value = UNKNOWN
         if "Index" in assign or "Array" in assign or assign.get("Append"):
             value = UNKNOWN
-        if "Index" in assign:
+        elements = (assign.get("Array") or {}).get("Elems") or ()
+        if "Index" in assign or any("Index" in element for element in elements):
             self._unknown("it calculates an index")
         if not lasting:
             if (

@@ -163,12 +163,12 @@ def _unescaped(text: str, special: str) -> str:
 
 def _parameter(part: Node, variables: Variables, *, quoted: bool) -> tuple[str, ...] | None:
     name = (part.get("Param") or {}).get("Value", "")
-    if part.get("Length"):
-        return (NUMBER,)
     if part.get("Excl") or "Index" in part or part.get("Names"):
         if _plain_index(part.get("Index")) and not part.get("Excl"):
-            return None
+            return (NUMBER,) if part.get("Length") else None
         raise Unclear("a variable is named by another, or by a calculation")
+    if part.get("Length"):
+        return (NUMBER,)
     expansion = part.get("Exp") or {}
     if expansion.get("Op") == "@":
         raise Unclear("a variable's text is expanded once more")
@@ -207,6 +207,12 @@ def _plain_index(index: Node | None) -> bool:
         return False
     value = parts[0]["Value"]
     return value in ("@", "*") or value.isdigit()
+
+
+def check(part: Node, variables: Variables) -> None:
+    """Raise `Unclear` where working out one part of a word could itself run something."""
+    if part.get("Type") in ("ParamExp", "ArithmExp"):
+        _part(part, variables, quoted=True, first=False)
 
 
 def arithmetic(node: Node | None, variables: Variables) -> None:
