@@ -89,12 +89,14 @@ def _needed(rule: Rule, judgement: Judgement) -> int:
 def _commanded(rule: Rule, judgement: Judgement) -> int:
     if not rule.commands:
         return YES
+    if not judgement.commands and "run" not in judgement.needs:
+        return NO
     fits = [_any_command(rule.commands, command) for command in judgement.commands]
     if rule.do == "allow":
         return YES if fits and all(fits) and judgement.readable else NO
     if any(fits):
         return YES
-    return NO if judgement.understood else MAYBE
+    return NO if judgement.understood or not judgement.grave else MAYBE
 
 
 def _reached(rule: Rule, judgement: Judgement) -> int:

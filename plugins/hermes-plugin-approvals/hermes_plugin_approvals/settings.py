@@ -65,5 +65,3 @@ class Settings(msgspec.Struct, frozen=True):
     """``deny`` goes before ``ask``, that before ``allow``, that before the rest."""
     deny: tuple[str, ...] = ()
     """Commands that are refused to everybody, with ``*``, as ``sudo *``."""
-    cron_mode: Literal["deny"] = "deny"
-    """As Hermes Agent has it. A job runs what its grants cover (``hermes grants``), no more."""

@@ -24,12 +24,10 @@ _HARMFUL = (
     "LD_", "DYLD_", "GIT_", "BASH_ENV", "BASH_FUNC_", "ENV", "SHELLOPTS", "BASHOPTS", "PS4",
     "PROMPT_COMMAND", "IFS", "CDPATH", "GLOBIGNORE", "EXECIGNORE", "RIPGREP_CONFIG_PATH",
     "GREP_OPTIONS", "LESSOPEN", "LESSCLOSE", "TAR_OPTIONS", "JQ_", "POSIXLY_CORRECT", "AWKPATH",
-    "AWKLIBPATH", "LOCPATH", "GCONV_PATH", "TREE_",
-    "XDG_CONFIG_HOME", "NODE_OPTIONS", "PYTHON", "PERL5", "RUBY", "JAVA_", "_JAVA_",
-    "JDK_",
-    "DOCKER_", "PIP_", "NPM_", "npm_", "TIME_STYLE", "MAGIC",
+    "AWKLIBPATH", "LOCPATH", "GCONV_PATH", "TREE_", "XDG_CONFIG_HOME", "TIME_STYLE", "MAGIC",
 )  # fmt: skip
 """Beginnings of variables with which a harmless program may do something else."""
+_HARMLESS = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSL_CAINFO", "GIT_TERMINAL_PROMPT")
 _HARMFUL_WHOLE = frozenset({"ENV", "IFS", "PS4", "MAGIC"})
 _LOOK = r"""
 __hermes_names() { \builtin type -t "$1"; \builtin type -P "$1"; \builtin printf '\0'; }
@@ -129,6 +127,8 @@ def _surroundings(parts: list[str]) -> Surroundings:
 
 
 def _changes_programs(name: str) -> bool:
+    if name.startswith(_HARMLESS):
+        return False
     return name in _HARMFUL_WHOLE or any(
         name.startswith(each) for each in _HARMFUL if each not in _HARMFUL_WHOLE
     )

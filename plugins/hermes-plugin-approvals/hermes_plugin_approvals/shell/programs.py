@@ -411,8 +411,6 @@ SPECIAL = {
 }  # fmt: skip
 
 _LISTED = {
-    "pip": {"list", "freeze", "--version", "show *", "list --outdated"},
-    "pip3": {"list", "freeze", "show *"},
     "npm": {"-v"},
     "node": {"-v"},
     "ps": {
@@ -432,8 +430,6 @@ _LISTED = {
     },
     "docker": {"ps", "ps -a", "images", "version", "info", "volume ls", "network ls"},
     "systemctl": {"status *", "is-active *", "is-enabled *", "list-units", "--failed"},
-    "java": {"-version"},
-    "javac": {"-version"},
     "command": {"-v *", "-V *"},
     "brew": {"list", "--version"},
     "apt": {"list --installed"},

@@ -74,6 +74,9 @@ async def read(
     )
 
 
+_State = tuple[dict[str, tuple[str, ...]], tuple[str, ...]]
+
+
 class _Walker:
     """Holds what is known where the walk stands: variables and possible directories."""
 
@@ -87,6 +90,8 @@ class _Walker:
         self._exported = exported
         self._depth = 0
         self._variables: dict[str, tuple[str, ...]] = {"HOME": (home,)} if home else {}
+        self._failures: list[_State] = []
+        """How it may stand after this statement if a part of it failed."""
         self._folders: tuple[str, ...] = (directory,) if directory.startswith("/") else ()
 
     async def script(self, text: str) -> None:
@@ -96,12 +101,16 @@ class _Walker:
     # -- statements ---------------------------------------------------------------------------
 
     async def _statements(self, statements: Sequence[Node]) -> None:
+        around, self._failures = self._failures, []
         for statement in statements:
-            before = self._folders
+            before = self._state()
             await self._statement(statement)
-            if self._folders != before:  # a `cd` that failed left it where it was
-                both = before and self._folders
-                self._folders = tuple(dict.fromkeys(before + self._folders)) if both else ()
+            if self._folders != before[1]:  # a `cd` that failed left it where it was
+                self._failures.append((self._variables, before[1]))
+            for failure in self._failures:
+                self._merge(failure)
+            self._failures.clear()
+        self._failures = around
 
     async def _statement(self, statement: Node) -> None:
         if statement.get("Coprocess") or statement.get("Disown"):
@@ -174,11 +183,14 @@ class _Walker:
         before = self._state()
         await self._statement(node["X"])
         after = self._state()
-        if node["Op"] == "||":  # the left side failed, and may have left no trace
-            self._merge(before)
+        if node["Op"] == "&&":  # the right side sees what the left did when it succeeded
+            self._failures += [before, after]
+            await self._statement(node["Y"])
+            return
+        for failure in (before, *self._failures):
+            self._merge(failure)
         await self._statement(node["Y"])
         self._merge(after)
-        self._merge(before)
 
     async def _if(self, node: Node) -> None:
         await self._statements(node.get("Cond", ()))
@@ -235,13 +247,13 @@ class _Walker:
 
     # -- state --------------------------------------------------------------------------------
 
-    def _state(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    def _state(self) -> _State:
         return dict(self._variables), self._folders
 
-    def _restore(self, state: tuple[dict[str, tuple[str, ...]], tuple[str, ...]]) -> None:
+    def _restore(self, state: _State) -> None:
         self._variables, self._folders = dict(state[0]), state[1]
 
-    def _merge(self, other: tuple[dict[str, tuple[str, ...]], tuple[str, ...]]) -> None:
+    def _merge(self, other: _State) -> None:
         """Know only what holds whichever way it went."""
         variables, folders = other
         merged = {
@@ -257,9 +269,11 @@ class _Walker:
 
     async def _apart(self, walk: Any, what: Any) -> None:
         """Walk what runs in a shell of its own: its changes end with it."""
-        before = self._state()
+        before, failures = self._state(), self._failures
+        self._failures = []
         await walk(what)
         self._restore(before)
+        self._failures = failures
 
     def _forget(self, body: Sequence[Node]) -> None:
         for node in _nodes(body):
@@ -435,7 +449,9 @@ class _Walker:
         made = []
         for value in values:
             steps = value.split("/")
-            climbs = ".." in steps[next((i for i, s in enumerate(steps) if s != ".."), 0) :]
+            climbs = (
+                ".." in steps[next((i for i, s in enumerate(steps) if s != ".."), len(steps)) :]
+            )
             if value.startswith("-") or climbs or not value or Word((value,)).text is None:
                 self._folders = ()  # "a/.." is another folder than "." where a is a link
                 return

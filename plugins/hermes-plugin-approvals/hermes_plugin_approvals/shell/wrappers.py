@@ -33,7 +33,7 @@ SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "mksh", "ash", "fish", "
 def wrapped(name: str, arguments: Words) -> Iterator[Outcome]:
     """Say what a wrapper does."""
     if name in ADDING:
-        yield runs(f"{name} changes how a command runs")
+        yield unknown(f"{name} changes how a command runs")
     if name == "env" and not arguments:
         return
     if name == "command" and arguments and arguments[0].text in ("-v", "-V"):
@@ -96,7 +96,7 @@ def shell(name: str, arguments: Words) -> Iterator[Outcome]:
     """``sh -c TEXT`` runs the text; anything else of a shell is not known."""
     texts = [word.text for word in arguments]
     if name == "su":
-        yield runs("su runs a command as somebody else")
+        yield unknown("su runs a command as somebody else")
     for place, text in enumerate(texts):
         if text is None or not text.startswith("-"):
             break
