@@ -11,7 +11,7 @@ Its scripted model, told that the file is full, drops the oldest entries until t
 Aims: corrected and expired facts never used; facts of other projects in < 5 % of prompts; the right
 fact in >= 95 %; <= 800 tokens of memory a turn (at four characters each).
 
-    python bench/bench_memory_recall.py [--seeds 2,3,4,5,6] [--projects 20] [--json]
+    python bench/bench_memory_recall.py [--seeds 11,12,13,14,15] [--projects 20] [--json]
 """
 
 from __future__ import annotations
@@ -292,7 +292,7 @@ async def outranked(side: Side, made: World) -> Score:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", default="2,3,4,5,6")
+    parser.add_argument("--seeds", default="11,12,13,14,15")
     parser.add_argument("--projects", type=int, default=20)
     parser.add_argument("--questions", type=int, default=100)
     parser.add_argument("--json", action="store_true")
