@@ -18,8 +18,8 @@ class SandboxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     write: tuple[str, ...] = ()
     """Folders that they may change beside the workspace. The sandbox is not isolated then."""
     network: tuple[str, ...] | bool = False
-    """Hosts that may be reached: ``example.com``, ``*.github.com``, ``example.org:8443`` (else ports
-    80 and 443). ``true`` is this machine's whole network; the sandbox is not isolated then."""
+    """Hosts that may be reached: ``example.com``, ``*.github.com``, ``example.org:8443`` (else at
+    ports 80 and 443). ``true`` is this machine's whole network; then it is not isolated."""
     shell: str = "bash"
     """Name or path of bash, among the system's programs."""
     init_files: tuple[str, ...] = ()
