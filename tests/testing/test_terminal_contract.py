@@ -238,8 +238,8 @@ FAULTS = {
 }
 
 SHUT = {
-    "chroot to the first process's root": "root",
-    "enter the first process's mounts": "root",
+    "chroot to a process's root": "root",
+    "enter all namespaces of a process": "root",
     "enter a process's mounts": "root",
     "enter a process's network": "root",
     "read what Hermes left open": "nothing",

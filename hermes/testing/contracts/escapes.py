@@ -7,6 +7,7 @@ run against a terminal that promises nothing show that they can tell (`tests/tes
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shlex
@@ -150,7 +151,11 @@ class Outside:
         except TerminalError as error:
             told = str(error).encode()
         reached = ["the secret was read"] if self.secret.encode() in told else []
-        return reached + self._changed()
+        found = self._changed()
+        if not found and "kill" in probe.command:  # a signal takes its time
+            await asyncio.sleep(0.3)
+            found = self._changed()
+        return reached + found
 
     def _changed(self) -> list[str]:
         found = [
@@ -301,9 +306,12 @@ def _reading() -> Iterator[Probe]:
     yield Probe("read a process's folder", "cat /proc/$VICTIM/cwd/secret.txt")
     yield Probe("read what Hermes left open", "for f in /proc/self/fd/*; do timeout 1 cat $f; done")
     yield Probe(
-        "chroot to the first process's root", "chroot /proc/1/root cat $SECRET", also="root"
+        "chroot to a process's root",
+        "for p in 1 $VICTIM; do chroot /proc/$p/root cat $SECRET; done",
+        also="root",
     )
-    yield Probe("enter the first process's mounts", "nsenter -t 1 -m cat $SECRET", also="root")
+    enter = "for p in 1 $VICTIM; do nsenter -t $p -a cat $SECRET; done"
+    yield Probe("enter all namespaces of a process", enter, also="root")
     yield Probe("enter a process's mounts", "nsenter -t $VICTIM -m cat $SECRET", also="root")
     yield Probe("mount the root elsewhere", "mkdir -p m; mount --bind / m; cat m$SECRET; umount m",
                 harmful=True)  # fmt: skip
@@ -402,6 +410,9 @@ def _files() -> Iterator[Probe]:
     yield Probe("write by a link", files=lambda t, v: through_link(t, v["LEDGER"], b"x"))
     yield Probe("read by a folder that became a link", files=after_a_swap)
     yield Probe("read by climbing", files=lambda t, v: t.read(f"../../../../../../..{v['SECRET']}"))
-    yield Probe("read by a process's root", files=lambda t, v: t.read(f"/proc/1/root{v['SECRET']}"))
+    yield Probe(
+        "read by a process's root",
+        files=lambda t, v: t.read(f"/proc/{v['VICTIM']}/root{v['SECRET']}"),
+    )
     yield Probe("read Hermes's environment",
                 files=lambda t, v: t.read(f"/proc/{v['VICTIM']}/environ", 0, 9999))  # fmt: skip
