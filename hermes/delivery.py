@@ -190,7 +190,6 @@ class Delivery:
             if receipt is None:
                 return
             if isinstance(receipt, Failure):
-                self._log.warning("reply not delivered", to=str(part.key), why=receipt.message)
                 end, why = "failed", receipt.message
                 break
             self.sent[part.key.platform] = now()
@@ -301,6 +300,8 @@ class Delivery:
         return True
 
     async def _settle(self, parcel: Parcel, end: str, why: str) -> None:
+        if end == "failed":
+            self._log.warning("reply not delivered", to=str(parcel.outgoing.key), why=why)
         await self._store.commit((Settle(QUEUE, parcel.key, end, msgspec.json.encode(parcel)),))
         release(parcel, self._files)
         self._known.discard(parcel.key)
