@@ -62,6 +62,7 @@ class Following:
                 await self._show(event)
         finally:
             typing.cancel()
+            self._gateway.orders.close_questions(self._inbound)
 
     async def _show(self, event: Event) -> None:
         match event:
