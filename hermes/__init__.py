@@ -15,7 +15,7 @@ _MODULES = {
     "session": "Account Allowance Authority OWNER Role SessionId SessionInfo SessionKey",
     "records": "Answer Body Compacted Ended Erased Finished Note Opened QuestionAnswered"
     " QuestionPut Record Reprompted Resumed Rewound Started Steered Unknown UserSaid"
-    " decode encode searchable",
+    " decode encode mentions searchable",
     "events": "AgentEvicted Answered Asked Event Notice PluginEvent SessionReset"
     " StreamRestarted TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted"
     " TurnFinished UsageReported",
@@ -24,16 +24,17 @@ _MODULES = {
     "settings": "Secret",
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
-    "context": "Children ConfigView Log Paths PluginContext Secrets State",
+    "context": "Children ConfigView Log Paths PluginContext Scope Secrets State",
     "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
     " PlatformHealth PlatformLimits Receipt",
     "splitting": "cut_text measure split_text",
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
     " ToolRequest ToolResult Toolset ToolsetFamily tool",
-    "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
+    "terminal": "CommandResult FileInfo Output Process Terminal TerminalBackend TerminalError"
     " TerminalLimits TerminalSpec TerminalState",
     "memory": "Memory",
-    "store": "Append Bind Change Describe Enqueue Hit Item Lease SetState Settle Store StoreStats",
+    "store": "Append Bind Change Describe Enqueue Hit Item Lease Order SetState Settle Store"
+    " StoreStats",
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
     "middleware": "Middleware Next Stage",
     "prompt": "PromptSection PromptSession",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         Log as Log,
         Paths as Paths,
         PluginContext as PluginContext,
+        Scope as Scope,
         Secrets as Secrets,
         State as State,
     )
@@ -169,6 +171,7 @@ if TYPE_CHECKING:
         UserSaid as UserSaid,
         decode as decode,
         encode as encode,
+        mentions as mentions,
         searchable as searchable,
     )
     from hermes.resource import Resource as Resource
@@ -204,6 +207,7 @@ if TYPE_CHECKING:
         Hit as Hit,
         Item as Item,
         Lease as Lease,
+        Order as Order,
         SetState as SetState,
         Settle as Settle,
         Store as Store,
@@ -212,6 +216,7 @@ if TYPE_CHECKING:
     from hermes.terminal import (
         CommandResult as CommandResult,
         FileInfo as FileInfo,
+        Output as Output,
         Process as Process,
         Terminal as Terminal,
         TerminalBackend as TerminalBackend,

@@ -267,6 +267,49 @@ def _mended(decoder: msgspec.json.Decoder[Body], payload: bytes) -> Body | None:
         return None
 
 
+def mentions(value: object, about: str) -> bool:
+    """Whether *value* holds the text *about*, in any case and whatever space lies between words.
+
+    A string is looked through as it is; bytes are JSON (a record's payload), whose every string is
+    looked through, and JSON within a string (a tool's arguments) as well.
+    """
+    wanted = _plain(about)
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "replace")
+        rarest = max(wanted.split(), key=len, default="")
+        if "\\" not in text and rarest not in text.casefold():  # nearly all; the rest takes long
+            return False
+        value = _decoded(text)
+    try:
+        return bool(wanted) and _mentions(value, wanted)
+    except RecursionError:  # nested too deeply to be looked into: as it is written, then
+        return wanted in _plain(str(value))
+
+
+def _mentions(value: object, wanted: str) -> bool:
+    if isinstance(value, str):
+        if wanted in _plain(value):
+            return True
+        inner = _decoded(value) if "\\" in value and value.lstrip()[:1] in ("{", "[") else value
+        return inner is not value and not isinstance(inner, str) and _mentions(inner, wanted)
+    if isinstance(value, dict):
+        return any(_mentions(each, wanted) for pair in value.items() for each in pair)
+    return isinstance(value, list) and any(_mentions(each, wanted) for each in value)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _decoded(text: str) -> object:
+    import json  # noqa: PLC0415 - it reads what msgspec refuses; hardly ever needed
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def searchable(body: Body) -> tuple[str, str]:
     """Role and text under which full-text search finds *body*; both empty where it does not."""
     if isinstance(body, (UserSaid, Steered)):

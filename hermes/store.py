@@ -137,6 +137,7 @@ class StoreStats(msgspec.Struct, frozen=True):
 
 
 Order: TypeAlias = Literal["newest", "oldest"]
+"""From which end a search looks."""
 
 
 class Store(Resource):
@@ -211,6 +212,18 @@ class Store(Resource):
         """Forget conversations: payloads, index entries, state, title and bindings go, sequence
         numbers and tombstones (`Erased`) stay. Says how many records were blanked. A conversation
         with a held lease raises `Conflict`, and then none is forgotten.
+        """
+
+    @abstractmethod
+    async def erase_text(
+        self, text: str, why: str, *, person: PersonId | None = None
+    ) -> list[SessionId]:
+        """Forget *text* (`hermes.mentions`): the turns that hold it, prompts, summaries, titles and
+        state values, of *person*'s conversations or, where None, of all.
+
+        Records are blanked as by `erase`, and each conversation that lost some ends with one more
+        tombstone, so that whoever holds it in memory reads it anew. Gives those conversations. One
+        with a held lease raises `Conflict`, and then nothing is forgotten.
         """
 
     @abstractmethod

@@ -20,6 +20,7 @@ from hermes.records import (
     Body,
     Compacted,
     Ended,
+    Erased,
     Finished,
     Opened,
     QuestionAnswered,
@@ -78,7 +79,8 @@ class Fold:
         self.size = 0
         """Characters held, roughly."""
         self.stale = False
-        """A rewind went behind a compaction: only a fold over all records tells what is seen."""
+        """Only a fold over all records tells what is seen: a rewind went behind a compaction, or
+        something was forgotten."""
         self._uses: tuple[ToolUse, ...] = ()
         self._outputs: dict[int, ToolOutput] = {}
         self._answer_seq = 0
@@ -121,6 +123,8 @@ class Fold:
                 self._rewound(body)
             case Ended():
                 self._close_calls()
+            case Erased():  # what was folded before may have been forgotten
+                self.stale = True
         self._follow_turn(record)
 
     def _follow_turn(self, record: Record) -> None:
@@ -218,6 +222,8 @@ def fold(records: Iterable[Record]) -> Fold:
     for record in records:
         seen.append(record)
         result.add(record)
+        if isinstance(record.body, Erased):  # *records* are as they are now
+            result.stale = False
         if result.stale and isinstance(record.body, Rewound):
             head, turn, prompt, tools = result.head, result.turn, result.prompt, result.tools
             result = fold([r for r in seen if r.seq <= record.body.to])

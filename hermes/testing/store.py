@@ -25,6 +25,7 @@ from hermes.records import (
     UserSaid,
     decode,
     encode,
+    mentions,
     searchable,
 )
 from hermes.session import PersonId, SessionId, SessionInfo, SessionKey
@@ -100,6 +101,10 @@ class MemoryStore(Store):
         return int(self._clock() * 1_000_000)
 
     async def commit(self, changes: Sequence[Change]) -> None:
+        self.apply(changes)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make all changes or none, at once: for a store that keeps a log and plays it back."""
         # Changes are made to a copy that becomes the disk when all of them succeeded.
         draft = copy.copy(self.disk)
         for name in ("conversations", "bindings", "queues", "states", "leases"):
@@ -279,6 +284,10 @@ class MemoryStore(Store):
         return self._held(self.disk, name)
 
     async def erase(self, sessions: Sequence[SessionId], why: str) -> int:
+        return self.blank(sessions, why)
+
+    def blank(self, sessions: Sequence[SessionId], why: str) -> int:
+        """Forget, at once; see `apply`."""
         for session in sessions:
             if held := self._held(self.disk, f"session:{session}"):
                 raise Conflict(f"session {session}: the lease is held by {held.owner}")
@@ -297,6 +306,49 @@ class MemoryStore(Store):
         }
         self.disk.bindings = {k: v for k, v in self.disk.bindings.items() if v != session}
         return len(rows)
+
+    async def erase_text(
+        self, text: str, why: str, *, person: PersonId | None = None
+    ) -> list[SessionId]:
+        found = {
+            id: [row.kind != Erased.kind and mentions(row.payload, text) for row in kept.rows]
+            for id, kept in self.disk.conversations.items()
+            if not kept.erased and person in (None, kept.info.person)
+        }
+        touched = [id for id, marks in found.items() if any(marks)]
+        for session in touched:
+            if held := self._held(self.disk, f"session:{session}"):
+                raise Conflict(f"session {session}: the lease is held by {held.owner}")
+        for session in touched:
+            self._blank(session, found[session], why)
+        for id in found:
+            kept = self.disk.conversations[id]
+            if mentions(kept.info.title, text):
+                kept.info = msgspec.structs.replace(kept.info, title="")
+        mine = {"session": found.keys(), "person": {person}}
+        self.disk.states = {
+            key: state
+            for key, state in self.disk.states.items()
+            if not (
+                (person is None or key[1] in mine.get(key[0], ())) and mentions(state.value, text)
+            )
+        }
+        return touched
+
+    def _blank(self, session: SessionId, marks: Sequence[bool], why: str) -> None:
+        """Blank the marked rows of a conversation, with their whole turns, and add a tombstone."""
+        kept = self.disk.conversations[session]
+        turns = {row.turn for row, mark in zip(kept.rows, marks, strict=True) if mark and row.turn}
+        kind, version, payload = encode(Erased(why=why))
+        for place, (row, mark) in enumerate(zip(kept.rows, marks, strict=True)):
+            if mark or row.turn in turns:
+                kept.rows[place] = Row(row.turn, kind, version, payload, row.time)
+        kept.rows.append(Row("", kind, version, payload, self._now()))
+        count = len(kept.rows)
+        open_turn = "" if kept.info.open_turn in turns else kept.info.open_turn
+        kept.info = msgspec.structs.replace(
+            kept.info, records=count, head=count, open_turn=open_turn
+        )
 
     async def stats(self) -> StoreStats:
         everything = self.disk.conversations.values()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from hermes.errors import Conflict, StoreError
-from hermes.messages import Text
+from hermes.messages import Text, ToolUse
 from hermes.records import (
     Answer,
     Body,
@@ -426,6 +427,72 @@ class StoreContract:
         assert (await store.records("free"))[0].body == UserSaid(text="x")
         await store.commit([Lease("session:held", "a", 0)])
         assert await store.erase(["free", "held"], "asked to") == 2
+
+    async def test_forgetting_a_text_takes_the_turns_that_hold_it_and_no_others(
+        self, store: Store
+    ) -> None:
+        arguments = json.dumps({"to": "Anna Müller"})  # as a model writes it: escaped
+        uses = Answer(parts=(ToolUse("1", "mail", arguments),), model="m")
+        await store.commit(
+            [
+                Describe("s", title="On anna  müller", person="ann"),
+                Append(
+                    "s",
+                    (
+                        Record("", Opened(prompt="She is called Anna Müller.")),
+                        Record("t1", UserSaid(text="Who is ANNA\nMÜLLER?")),
+                        Record("t1", answered("A neighbour.").body),
+                        Record("t2", UserSaid(text="Write to her")),
+                        Record("t2", uses),
+                        Record("t3", UserSaid(text="Anna Muller is another; so is Anna")),
+                    ),
+                ),
+                SetState("session", "s", "n", b'["Anna M\\u00fcller"]'),
+                SetState("session", "s", "m", b'"Anna"'),
+                SetState("person", "ann", "p", b'"anna m\xc3\xbcller"'),
+                SetState("process", "", "q", b'"Anna M\xc3\xbcller"'),
+                Describe("bob", person="bob"),
+                Append("bob", (said("Anna Müller is my neighbour"),)),
+                Append("other", (said("nothing of it"),)),
+            ]
+        )
+        assert await store.erase_text("Anna Müller", "asked to", person="ann") == ["s"]
+        tombstone = Erased(why="asked to")
+        bodies = [record.body for record in await store.records("s")]
+        last = UserSaid(text="Anna Muller is another; so is Anna")
+        assert bodies == [tombstone] * 5 + [last, tombstone]
+        info = await store.session("s")
+        assert info is not None
+        assert (info.title, info.head, info.records) == ("", 7, 7)
+        assert await store.state("session", "s", "n") is None
+        assert await store.state("person", "ann", "p") is None
+        assert await store.state("session", "s", "m") is not None
+        assert await store.state("process", "", "q") is not None, "it is nobody's"
+        if self.searches:
+            assert [hit.session for hit in await store.search("neighbour")] == ["bob"]
+        await store.commit([Append("s", (said("We go on"),), after=7)])
+
+        assert await store.erase_text("Anna Müller", "asked to", person="ann") == []
+        assert await store.erase_text("Anna Müller", "asked to") == ["bob"]
+        assert await store.state("process", "", "q") is None
+        assert await store.erase_text(" ", "asked to") == []
+        assert await store.check() == []
+
+    async def test_a_text_of_a_held_conversation_is_not_forgotten(self, store: Store) -> None:
+        await store.commit(
+            [
+                Append("free", (said("canary"),)),
+                Append("held", (said("canary"),)),
+                Append("apart", (said("sparrow"),)),
+                Lease("session:held", "a", now() + HOUR),
+                Lease("session:apart", "a", now() + HOUR),
+            ]
+        )
+        with pytest.raises(Conflict):
+            await store.erase_text("canary", "asked to")
+        assert (await store.records("free"))[0].body == UserSaid(text="canary")
+        await store.commit([Lease("session:held", "a", 0)])
+        assert sorted(await store.erase_text("canary", "asked to")) == ["free", "held"]
 
     # Searching, counting, checking
 

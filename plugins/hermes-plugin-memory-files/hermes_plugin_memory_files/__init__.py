@@ -23,5 +23,10 @@ def hermes_prompts() -> list[Offer]:
 
 
 @hookimpl
+def hermes_commands() -> list[Offer]:
+    return [Offer("memory", f"{__name__}.commands:memory", "Show, correct and forget memories")]
+
+
+@hookimpl
 def hermes_settings() -> list[Offer]:
     return [Offer("memory-files", f"{__name__}.settings:Settings", "How much is remembered")]

@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
-from hermes import OWNER, HermesError, clean, locked_file, replace_file
+from hermes import OWNER, HermesError, clean, locked_file, mentions, replace_file
 from hermes_plugin_memory_files import document, sidecar
 from hermes_plugin_memory_files.project import Project
 from hermes_plugin_memory_files.settings import Settings
@@ -72,6 +72,7 @@ class Book:
         settings: Settings | None = None,
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
+        self.home = home
         memories = home / "memories"
         self.folder = memories if person == OWNER else memories / "people" / quote(person, safe="")
         self.settings = settings or Settings()
@@ -125,6 +126,11 @@ class Book:
         """Give the sidecar, to look at."""
         return sidecar.read(self.folder)
 
+    def people(self) -> list[str]:
+        """Name everybody who has memories here."""
+        others = (self.home / "memories" / "people").glob("*/")
+        return [OWNER, *sorted(unquote(folder.name) for folder in others)]
+
     # -- writing ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -140,15 +146,16 @@ class Book:
 
         Nothing of them stays: not their text, and no label that is made of it.
         """
-        wanted = " ".join(about.split()).casefold()
-        if not wanted:
-            return []
         gone: list[str] = []
         with self.changing() as draft:
             for place in self.places():
                 entries = list(enumerate(draft.entries(place)))
-                holds = [n for n, e in entries if wanted in " ".join(e.split()).casefold()]
+                holds = [number for number, entry in entries if mentions(entry, about)]
                 gone += [draft.remove(place, number) for number in reversed(holds)]
+            for label in gone:
+                draft.known.gone.pop(label, None)
+            for facts in draft.known.entries.values():
+                facts.replaces = tuple(each for each in facts.replaces if each not in gone)
         return gone
 
     def note_use(self, recalled: set[str], cited: set[str]) -> None:

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from hermes import OWNER, HermesError, Memory, PromptSection, Tool
-from hermes.testing import MemoryContract, PluginContract, PromptContract, ToolContract
+from hermes import OWNER, Group, HermesError, Memory, PromptSection, Tool
+from hermes.testing import (
+    CommandContract,
+    MemoryContract,
+    PluginContract,
+    PromptContract,
+    ToolContract,
+)
 from hermes.testing.pytest_plugin import MakeContext
 from hermes_plugin_memory_files.book import Book
 from hermes_plugin_memory_files.changing import Operation, Source, apply
+from hermes_plugin_memory_files.commands import memory as memory_command
 from hermes_plugin_memory_files.files import MemoryFiles
 from hermes_plugin_memory_files.section import Snapshot
 from hermes_plugin_memory_files.tool import memory as memory_tool
@@ -50,6 +57,12 @@ class TestTool(ToolContract):
     @pytest.fixture
     def tools(self) -> Sequence[Tool]:
         return (memory_tool,)
+
+
+class TestCommand(CommandContract):
+    @pytest.fixture
+    def command(self) -> Group:
+        return memory_command
 
 
 class TestSnapshot(PromptContract):

@@ -81,7 +81,7 @@ def _append(db: apsw.Connection, change: Append, now: int) -> list[Indexed]:
         return []
     if not number:
         number = _new_session(db, change.session, now)
-    indexed = _insert(db, number, head, change.records, now)
+    indexed = insert(db, number, head, change.records, now)
     times = [record.time or now for record in change.records]
     if head == 0:
         db.execute(
@@ -95,9 +95,10 @@ def _append(db: apsw.Connection, change: Append, now: int) -> list[Indexed]:
     return indexed
 
 
-def _insert(
+def insert(
     db: apsw.Connection, session: int, head: int, records: tuple[Record, ...], now: int
 ) -> list[Indexed]:
+    """Write records from *head* + 1 on; give what the index is to learn of them."""
     first = 1 + ((db.execute("SELECT max(id) FROM records").get or 0) >> ROLE_BITS)
     rows: list[tuple[Any, ...]] = []
     indexed: list[Indexed] = []
