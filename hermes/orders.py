@@ -184,8 +184,10 @@ class Orders:
     async def take(self, inbound: Inbound) -> bool:
         """Run *inbound* if it is a command, or an answer in words. False for a message."""
         if (answer := self._in_words(inbound)) is not None:
-            await self._gateway.intake.finish(inbound, "command", await self.say(inbound, *answer))
-            return True
+            said = await self.say(inbound, *answer)
+            if said != LATE:  # else nobody waited for it: a message like any
+                await self._gateway.intake.finish(inbound, "command", said)
+                return True
         parsed = self._slash.parse(inbound.text)
         if parsed is None:
             return False
