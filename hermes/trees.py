@@ -117,7 +117,7 @@ def lives(record: dict[str, Any]) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether it has ended and nobody took notice, as where a container's first process is no init."""
+    """Whether it has ended and its parent took no notice: not every container has an init."""
     with contextlib.suppress(OSError, ValueError):
         return _stat(pid)[0] == "Z"
     return False
