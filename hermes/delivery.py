@@ -94,7 +94,7 @@ class Delivery:
 
     def post(self, parcel: Parcel) -> None:
         """Send a reply that is in the outbox. Returns at once."""
-        if parcel.key in self._known:
+        if parcel.key in self._known or parcel.key in self._ended:
             return
         self._known.add(parcel.key)
         chat = parcel.outgoing.key

@@ -17,6 +17,23 @@ def hermes_platforms() -> list[Offer]:
 
 
 @hookimpl
+def hermes_commands() -> list[Offer]:
+    return [
+        Offer(
+            "webhook",
+            "hermes_plugin_webhook.commands:webhook",
+            "Add, list, try and remove webhook routes",
+            surfaces=("cli",),
+        )
+    ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [Offer("webhook", "hermes_plugin_webhook.checks:WebhookCheck", "Webhook routes")]
+
+
+@hookimpl
 def hermes_settings() -> list[Offer]:
     return [
         Offer(

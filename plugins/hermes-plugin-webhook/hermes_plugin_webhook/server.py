@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as Path
 
-from hermes import Inbound, Log, PluginContext, StoreError, one_line
+from hermes import HermesError, Inbound, Log, PluginContext, one_line
 from hermes_plugin_webhook.routes import ActiveRoute, Bad, Event
 from hermes_plugin_webhook.settings import WebhookSettings
 from hermes_plugin_webhook.signatures import Refused, verify
@@ -106,7 +106,7 @@ class Webhooks:
             if signed:
                 window = self._settings.replay_window
                 await self._context.state.set(signed, event.id, seconds=window)
-        except StoreError as error:
+        except HermesError as error:
             self._log.error("a webhook could not be kept", route=route.name, error=one_line(error))
             return answer(503, "refused", {"retry-after": "30"}, error="it could not be kept")
         finally:

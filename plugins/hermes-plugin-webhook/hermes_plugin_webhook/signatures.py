@@ -81,6 +81,35 @@ class _Request(msgspec.Struct, frozen=True):
             raise Refused("the signature is not good")
 
 
+def sign(style: Style, body: bytes, secret: str, *, now: int) -> dict[str, str]:
+    """Make the headers by which a sender proves itself in a style, for trying a route."""
+    key = secret.encode()
+
+    def mac(signed: bytes, key: bytes = key) -> hmac.HMAC:
+        return hmac.new(key, signed, hashlib.sha256)
+
+    match style:
+        case "github":
+            return {"x-hub-signature-256": f"sha256={mac(body).hexdigest()}"}
+        case "gitlab":
+            return {"x-gitlab-token": secret}
+        case "bearer":
+            return {"authorization": f"Bearer {secret}"}
+        case "v1":
+            return {"x-webhook-signature": mac(body).hexdigest()}
+        case "standard":
+            id = f"msg_{mac(body).hexdigest()[:16]}"
+            made = mac(f"{id}.{now}.".encode() + body, _key(key)).digest()
+            signature = f"v1,{base64.b64encode(made).decode()}"
+            return {
+                "webhook-id": id,
+                "webhook-timestamp": str(now),
+                "webhook-signature": signature,
+            }
+    signature = mac(f"{now}.".encode() + body).hexdigest()
+    return {"x-webhook-signature-v2": signature, "x-webhook-timestamp": str(now)}
+
+
 def _github(request: _Request) -> Proof:
     given = request.get("x-hub-signature-256")
     if not given.startswith("sha256="):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from hermes_plugin_webhook.signatures import STYLES, Refused, verify
+from hermes_plugin_webhook.signatures import STYLES, Refused, sign, verify
 
 SECRET, NOW, BODY = "s3cret", 1_800_000_000.0, b'{"a": 1}'
 KEY = base64.b64encode(b"bytes of a key").decode()
@@ -81,6 +81,15 @@ def test_what_is_not_is_refused_and_says_why(name: str) -> None:
     style, headers, why = BAD[name]
     with pytest.raises(Refused, match=why):
         verify(style, headers, BODY, SECRET, now=NOW, tolerance=300)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("style", ["auto", *STYLES])
+def test_what_the_test_command_signs_is_good(style: Any) -> None:
+    for secret in (SECRET, f"whsec_{KEY}"):
+        headers = sign(style, BODY, secret, now=int(NOW))
+        assert verify(style, headers, BODY, secret, now=NOW, tolerance=300).style
+        with pytest.raises(Refused):
+            verify(style, headers, BODY, "another", now=NOW, tolerance=300)
 
 
 def test_a_secret_of_standard_webhooks_is_the_key_that_it_encodes() -> None:
