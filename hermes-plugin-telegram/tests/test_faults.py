@@ -125,3 +125,16 @@ async def test_what_the_inbox_raises_comes_out(telegram, platform, run):
     async with run(platform, inbox) as task:
         await asyncio.wait([task], timeout=5)
         assert isinstance(task.exception(), OSError)
+
+
+async def test_calls_that_nobody_waits_for_any_more_keep_no_connection(telegram, platform):
+    """Typing ends in the middle of its call whenever a turn does."""
+    key = SessionKey("telegram", str(telegram.private("Anna").id))
+    for _ in range(20):
+        calls = [asyncio.create_task(platform.typing(key)) for _ in range(20)]
+        for call in calls:
+            await asyncio.sleep(0.001)
+            call.cancel()
+        await asyncio.wait(calls)
+    async with asyncio.timeout(5):
+        await platform.send(Part(key, "Still here"))
