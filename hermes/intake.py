@@ -166,6 +166,7 @@ class Intake:
             person=inbound.person or inbound.sender.id,
             role=inbound.role or "guest",
             can_ask=True,
+            group=inbound.group,
         )
 
     def _vouched(self, inbound: Inbound) -> Authority | None:
