@@ -10,6 +10,7 @@ then it says so in the chat and in the journal.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -39,7 +40,6 @@ POINTS = (
 record."""
 MORE = (
     "inbox.received",
-    "inbox.settled",
     "draft.sending",
     "draft.kept",
     "model.answered",
@@ -104,21 +104,22 @@ class World:
                 process.send_signal(signal.SIGTERM)
             await asyncio.wait_for(process.communicate(), 60)
 
-    async def killed(self, point: str, nth: int) -> None:
+    async def killed(self, point: str, nth: int, said: int) -> None:
         """One life that ends at *point*, with people writing before, during and after its boot."""
-        self.say(4)
+        self.say(said // 2)
         polled = len(self.telegram.of("getUpdates"))
         async with self.life(**kill.armed(point, nth)) as process:
-            talking = asyncio.ensure_future(self._when_polled(polled, 4))
+            talking = asyncio.ensure_future(self._when_polled(polled, said - said // 2))
             async with asyncio.timeout(60):
                 await process.wait()
-            talking.cancel()
+            await talking
         assert process.returncode == -signal.SIGKILL, f"{point}:{nth} was not reached"
         self.kills += 1
         self.check_offset()
 
     async def _when_polled(self, before: int, count: int) -> None:
-        await self.telegram.called("getUpdates", before + 1, 60)
+        with contextlib.suppress(TimeoutError):  # killed before it could ask again
+            await self.telegram.called("getUpdates", before + 1, 5)
         await self.keep_saying(count)
 
     async def drained(self) -> None:
@@ -215,9 +216,10 @@ async def world(home: Path) -> AsyncIterator[World]:
 async def played(world: World, chance: random.Random, points: list[str]) -> None:
     world.say(UPDATES // 2)
     chance.shuffle(points)
+    each = (UPDATES // 2 - 8) // len(points)  # eight come while it drains
     for place, point in enumerate(points):
         batches = point in ("inbox.fetched", "inbox.kept")
-        await world.killed(point, 1 if batches else chance.randint(1, 3))
+        await world.killed(point, 1 if batches else chance.randint(1, min(3, each)), each)
         if place == len(points) // 2:
             await world.drained()
     await world.settled()
