@@ -35,6 +35,7 @@ BROKEN = (
     "⚠️ Your message could not be taken in: the plugin {plugin} failed. Its owner's log says why."
 )
 UNDECIDED = "⚠️ Your message could not be taken in: it took too long. The owner's log says why."
+NO_REASON = "⚠️ Your message was not answered, and nobody said why."
 JUDGING = 300.0
 """Seconds that `receive` has for a message, a voice message or a command too."""
 CLOSED = (
@@ -299,4 +300,6 @@ def _said(result: TurnResult) -> str:
     """Give what a turn's end says in the chat."""
     if result.status == "cancelled":
         return ""  # whoever cancelled has said so
-    return f"⚠️ {result.reply}" if result.status == "failed" and result.reply else result.reply
+    if result.status in ("failed", "blocked") and not result.reply:
+        return NO_REASON
+    return f"⚠️ {result.reply}" if result.status == "failed" else result.reply

@@ -218,8 +218,8 @@ async def played(world: World, chance: random.Random, points: list[str]) -> None
     chance.shuffle(points)
     each = (UPDATES // 2 - 8) // len(points)  # eight come while it drains
     for place, point in enumerate(points):
-        batches = point in ("inbox.fetched", "inbox.kept")
-        await world.killed(point, 1 if batches else chance.randint(1, min(3, each)), each)
+        first = point.startswith(("inbox.fetched", "inbox.kept", "draft"))  # not once a message
+        await world.killed(point, 1 if first else chance.randint(1, min(3, each - 1)), each)
         if place == len(points) // 2:
             await world.drained()
     await world.settled()
