@@ -48,6 +48,13 @@ class PipeChannel(Channel):
         """The program was started."""
         self._transport = transport
 
+    @property
+    def returncode(self) -> int:
+        """As asyncio has it."""
+        code = self._transport.get_returncode()
+        assert code is not None
+        return code
+
     async def write(self, data: bytes) -> None:
         stdin = self._stdin()
         if stdin is None or stdin.is_closing() or self.exit.done():
@@ -71,12 +78,10 @@ class PipeChannel(Channel):
     def _stdin(self) -> asyncio.WriteTransport | None:
         return cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
 
-    def ended(self) -> None:
-        """The program ended."""
-        code = self._transport.get_returncode()
-        assert code is not None
-        self.exited(128 - code if code < 0 else code)
+    def ended(self, code: int) -> None:
+        """The program ended, with an exit code as shells have it."""
         self._writable.set()
+        self.exited(code)
 
     def writable(self, whether: bool) -> None:
         """Whether its input takes more."""
@@ -106,7 +111,8 @@ class _Protocol(asyncio.SubprocessProtocol):
             self._channel.writable(True)
 
     def process_exited(self) -> None:
-        self._channel.ended()
+        code = self._channel.returncode
+        self._channel.ended(128 - code if code < 0 else code)
 
     def pause_writing(self) -> None:
         self._channel.writable(False)

@@ -91,6 +91,9 @@ class RemoteTerminal(Terminal):
         """Give the backend's own name of the machine, for the registry (`Handle.place`)."""
         return ""
 
+    def unreached(self) -> None:
+        """No bash answered: whether the machine is there is not certain any more."""
+
     async def released(self) -> None:
         """Give back what the backend holds for this terminal; nothing of it runs any more."""
 
@@ -119,7 +122,10 @@ class RemoteTerminal(Terminal):
             channel.lost(LostError(f"{self.place}: this terminal was closed"))
             channel.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.released()
+        try:
+            await self.released()
+        except TerminalError as error:
+            self.context.log.warning("not released", terminal=self.place, error=str(error))
 
     async def end(self, handle: Handle) -> None:
         """End what *handle* stands for. Raise `TerminalError` (or TimeoutError) where it cannot."""
@@ -174,7 +180,7 @@ class RemoteTerminal(Terminal):
             channel.close()
         self._judge(marks)
         if "end" not in marks.said:
-            raise refusals.silent(self.place, marks)
+            raise self._silent(marks)
         return marks
 
     def _variables(self) -> dict[str, str]:
@@ -266,7 +272,7 @@ class RemoteTerminal(Terminal):
         if not marks.began:
             await process.wait(10)
             self._judge(marks)
-            raise refusals.silent(self.place, marks)
+            raise self._silent(marks)
         return process
 
     async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
@@ -347,7 +353,7 @@ class RemoteTerminal(Terminal):
     ) -> CommandResult:
         self._judge(marks)
         if not marks.began:
-            raise refusals.silent(self.place, marks)
+            raise self._silent(marks)
         after = state
         if "end" in marks.said:
             code, kept, directory = refusals.ending(marks)
@@ -364,6 +370,10 @@ class RemoteTerminal(Terminal):
             self._folder = ""
             self.state = TerminalState(self.spec.directory)
         raise refused
+
+    def _silent(self, marks: Marks) -> TerminalError:
+        self.unreached()
+        return refusals.silent(self.place, marks)
 
     async def _kill(self, job: str, owner: str = "") -> None:
         """End what *job* started. Where that cannot be said, it ends before the next command."""
