@@ -102,6 +102,9 @@ class Proxy:
         self.to = to
         """The port that new connections go to."""
         self.delay = delay
+        self.flowing = asyncio.Event()
+        """While it is not set nothing passes, and nobody is told: a cable that was pulled."""
+        self.flowing.set()
         self.port = 0
         self.passed = 0
         """Connections so far."""
@@ -159,6 +162,7 @@ class Proxy:
             when, data = await late.get()
             if (wait := when - loop.time()) > 0:
                 await asyncio.sleep(wait)
+            await self.flowing.wait()
             if not data:
                 writer.close()
                 return

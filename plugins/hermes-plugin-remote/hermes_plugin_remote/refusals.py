@@ -51,6 +51,14 @@ def unknown(marks: Marks, error: LostError) -> TerminalError:
     )
 
 
+def late(place: str, seconds: float) -> TerminalError:
+    """Say that the time was over before the other end was reached."""
+    return TerminalError(
+        f"{place}: not reached within {seconds:g} s. Should the command have started, it ends"
+        " before the next one"
+    )
+
+
 def silent(place: str, marks: Marks) -> TerminalError:
     """Say that no bash answered."""
     lines = marks.noise.decode("utf-8", "replace").strip().splitlines()

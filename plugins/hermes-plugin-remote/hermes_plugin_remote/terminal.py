@@ -30,6 +30,8 @@ from hermes_plugin_remote.streams import Capture
 
 KEPT = 64
 """Snapshots of one terminal that stay: more than calls of one answer can start from."""
+REAPING = 10.0
+"""Seconds that ending what runs there may take: it gives processes two to end by themselves."""
 SPOOL = 2_000_000_000
 """Bytes of one command's output that are kept on disk; what comes after is only counted."""
 
@@ -130,12 +132,12 @@ class RemoteTerminal(Terminal):
     async def end(self, handle: Handle) -> None:
         """End what *handle* stands for. Raise `TerminalError` (or TimeoutError) where it cannot."""
         words = envelope.end(handle.identity, handle.pattern, handle.folder, shell=self.shell)
-        channel = await self.connect(words, lambda _: None)
-        try:
-            async with asyncio.timeout(15):
+        async with asyncio.timeout(REAPING):
+            channel = await self.connect(words, lambda _: None)
+            try:
                 await channel.finish(lambda: True)
-        finally:
-            channel.close()
+            finally:
+                channel.close()
 
     def processes(self) -> tuple[Process, ...]:
         return tuple(each for each in self._processes.values() if each.exit_code is None)
@@ -220,12 +222,18 @@ class RemoteTerminal(Terminal):
             capture.feed(marks.rest())
             return self._result(marks, capture, state, code)
         except TimeoutError:
+            if marks.job not in self._channels:
+                self._orphans.add(marks.job)
+                raise refusals.late(self.place, timeout) from None
             await self._whole(self._kill(marks.job))
             return CommandResult(
                 capture.output(), 124, state, capture.total, capture.file, timed_out=True
             )
         except asyncio.CancelledError:
-            await self._whole(self._kill(marks.job))
+            if marks.job not in self._channels:
+                self._orphans.add(marks.job)
+            else:
+                await self._whole(self._kill(marks.job))
             raise
         except LostError as error:
             raise refusals.unknown(marks, error) from None
@@ -314,10 +322,12 @@ class RemoteTerminal(Terminal):
     async def _begin(
         self, job: str, words: Sequence[str], ahead: bytes, feed: Callable[[bytes], None]
     ) -> Channel:
-        if self._orphans:
-            jobs = "|".join(sorted(self._orphans))
-            await self.end(Handle(f"{self._name}:({jobs})", self._identity))
-            self._orphans.clear()
+        if orphans := sorted(self._orphans):
+            try:
+                await self.end(Handle(f"{self._name}:({'|'.join(orphans)})", self._identity))
+            except TimeoutError:
+                raise refusals.late(self.place, REAPING) from None
+            self._orphans.difference_update(orphans)
         channel = self._channels[job] = await self.connect(words, feed)
         channel.exit.add_done_callback(lambda ended: self._ended(job, ended))
         if ahead:
