@@ -206,7 +206,7 @@ def container(name: str) -> list[str]:
 
     Its ``/tmp``, ``/var/tmp`` and home are for the caller to bind.
     """
-    words = [need("bwrap", "bubblewrap"), "--unshare-all", "--new-session"]
+    words = [need("bwrap", "bubblewrap"), "--unshare-all", "--new-session", "--cap-drop", "ALL"]
     words += ["--uid", "0", "--gid", "0", "--hostname", name, "--ro-bind", "/usr", "/usr"]
     for folder in ("bin", "sbin", "lib", "lib64", "lib32"):
         path = Path("/") / folder

@@ -36,7 +36,6 @@ class PipeChannel(Channel):
             await loop.subprocess_exec(
                 lambda: _Protocol(channel),
                 *words,
-                stderr=asyncio.subprocess.STDOUT,
                 env=dict(env),
                 start_new_session=True,
             )
@@ -102,12 +101,15 @@ class _Protocol(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         assert isinstance(data, bytes)
-        self._channel.fed(data)
+        if fd == 1:
+            self._channel.fed(data)
+        else:
+            self._channel.complained(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == 1:
             self._channel.eof()
-        else:
+        elif fd == 0:
             self._channel.writable(True)
 
     def process_exited(self) -> None:

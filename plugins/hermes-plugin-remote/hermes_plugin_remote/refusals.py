@@ -59,9 +59,9 @@ def late(place: str, seconds: float) -> TerminalError:
     )
 
 
-def silent(place: str, marks: Marks) -> TerminalError:
-    """Say that no bash answered."""
-    lines = marks.noise.decode("utf-8", "replace").strip().splitlines()
+def silent(place: str, marks: Marks, errors: bytes) -> TerminalError:
+    """Say that no bash answered, and what was said instead."""
+    lines = (marks.noise + b"\n" + errors).decode("utf-8", "replace").strip().splitlines()
     return TerminalError(
         f"{place}: bash did not start: {lines[-1][:300] if lines else 'it said nothing'}"
     )

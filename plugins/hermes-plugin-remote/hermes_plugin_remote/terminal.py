@@ -182,7 +182,7 @@ class RemoteTerminal(Terminal):
             channel.close()
         self._judge(marks)
         if "end" not in marks.said:
-            raise self._silent(marks)
+            raise self._silent(marks, channel)
         return marks
 
     def _variables(self) -> dict[str, str]:
@@ -220,7 +220,7 @@ class RemoteTerminal(Terminal):
                 await self._through(channel, stdin)
                 code = await channel.finish(lambda: "end" in marks.said)
             capture.feed(marks.rest())
-            return self._result(marks, capture, state, code)
+            return self._result(marks, capture, state, code, channel)
         except TimeoutError:
             if marks.job not in self._channels:
                 self._orphans.add(marks.job)
@@ -280,7 +280,7 @@ class RemoteTerminal(Terminal):
         if not marks.began:
             await process.wait(10)
             self._judge(marks)
-            raise self._silent(marks)
+            raise self._silent(marks, channel)
         return process
 
     async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
@@ -359,11 +359,11 @@ class RemoteTerminal(Terminal):
             await channel.end_input()
 
     def _result(
-        self, marks: Marks, capture: Capture, state: TerminalState, code: int
+        self, marks: Marks, capture: Capture, state: TerminalState, code: int, channel: Channel
     ) -> CommandResult:
         self._judge(marks)
         if not marks.began:
-            raise self._silent(marks)
+            raise self._silent(marks, channel)
         after = state
         if "end" in marks.said:
             code, kept, directory = refusals.ending(marks)
@@ -381,9 +381,9 @@ class RemoteTerminal(Terminal):
             self.state = TerminalState(self.spec.directory)
         raise refused
 
-    def _silent(self, marks: Marks) -> TerminalError:
+    def _silent(self, marks: Marks, channel: Channel) -> TerminalError:
         self.unreached()
-        return refusals.silent(self.place, marks)
+        return refusals.silent(self.place, marks, channel.errors)
 
     async def _kill(self, job: str, owner: str = "") -> None:
         """End what *job* started. Where that cannot be said, it ends before the next command."""

@@ -15,6 +15,8 @@ class TestPlugin(PluginContract):
 
 
 class TestSingularityTerminal(TerminalContract):
+    isolated = True
+
     @pytest.fixture
     async def terminal(self, make_terminal) -> Terminal:
         return await make_terminal()
