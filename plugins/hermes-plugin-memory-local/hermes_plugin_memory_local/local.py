@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hermes import HermesError, Memory, PluginContext, Turn, TurnResult
 from hermes_plugin_memory_local.meaning import Meanings, installed
@@ -19,6 +19,8 @@ from hermes_plugin_memory_local.shelf import Passage, Shelf
 T = TypeVar("T")
 PATIENCE = 0.2
 """Seconds that comparing meanings may take; then words alone decide."""
+PEOPLE = 16
+"""Of whom vectors are kept in memory: 8 MB each at the most."""
 AT_ONCE = 20
 """Passages without a vector that are given one after a turn."""
 BESIDE = (
@@ -40,6 +42,7 @@ class LocalMemory(Memory):
         self._log = context.log
         self._clock = clock
         self._meanings: Meanings | None = None
+        self._matrices: dict[str, tuple[tuple[int, int], list[int], Any]] = {}
 
     async def open(self) -> None:
         """Open the file; the model is loaded meanwhile, and words decide until it is there."""
@@ -81,11 +84,22 @@ class LocalMemory(Memory):
         return "\n".join([BESIDE, *map(_line, news)]) if news else ""
 
     async def _by_meaning(self, meanings: Meanings, person: str, message: str) -> list[Passage]:
-        numbers, vectors, biases = await self._do(self._shelf.vectors, person)
+        numbers, matrix = await self._known(meanings, person)
         if not numbers or not message.strip():
             return []
-        near = await self._think(meanings.nearest, message, vectors, biases)
+        near = await self._think(meanings.nearest, message, matrix)
         return await self._do(self._shelf.passages, [numbers[place] for place, _ in near])
+
+    async def _known(self, meanings: Meanings, person: str) -> tuple[list[int], Any]:
+        """Give a person's vectors; read again only when somebody wrote."""
+        version = await self._do(self._shelf.version)
+        kept = self._matrices.get(person)
+        if kept is None or kept[0] != version:
+            numbers, vectors, biases = await self._do(self._shelf.vectors, person)
+            kept = self._matrices[person] = (version, numbers, meanings.matrix(vectors, biases))
+            while len(self._matrices) > PEOPLE:
+                del self._matrices[next(iter(self._matrices))]
+        return kept[1], kept[2]
 
     async def record(self, turn: Turn, result: TurnResult) -> None:
         """Keep what was said in a turn that went well, and give meanings to what has none."""

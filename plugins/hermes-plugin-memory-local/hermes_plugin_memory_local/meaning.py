@@ -53,12 +53,17 @@ class Meanings:
         bias = float((self._nothing @ vector).mean())
         return vector.astype(self._numpy.float16).tobytes(), bias
 
-    def nearest(self, message: str, vectors: bytes, biases: list[float]) -> list[tuple[int, float]]:
-        """Give which of *vectors* (one after the other) *message* is about, nearest first, and what
-        it adds to the bias of each.
+    def matrix(self, vectors: bytes, biases: list[float]) -> tuple[Any, Any]:
+        """Make of *vectors* (one after the other) and their biases what `nearest` takes."""
+        numpy = self._numpy
+        halves = numpy.frombuffer(vectors, numpy.float16).reshape(-1, SIZE)
+        return halves.astype(numpy.float32), numpy.array(biases, numpy.float32)
+
+    def nearest(self, message: str, matrix: tuple[Any, Any]) -> list[tuple[int, float]]:
+        """Give which rows of *matrix* the message is about, nearest first, and what it adds to the
+        bias of each.
         """
-        matrix = self._numpy.frombuffer(vectors, self._numpy.float16).reshape(-1, SIZE)
-        adds = matrix @ self._model.query(message[:LONGEST]) - self._numpy.array(biases)
+        adds = matrix[0] @ self._model.query(message[:LONGEST]) - matrix[1]
         order = [int(place) for place in adds.argsort()[::-1][:20]]
         best = float(adds[order[0]]) if order else 0.0
         least = max(NEAR, BESIDE * best)

@@ -94,6 +94,11 @@ class Shelf:
             "UPDATE passages SET vector = ?, bias = ? WHERE id = ?", (vector, bias, number)
         )
 
+    def version(self) -> tuple[int, int]:
+        """Give what changes when anybody, in this process or another, writes."""
+        seen: Any = self._db.execute("PRAGMA data_version").get
+        return int(seen), self._db.total_changes()
+
     def vectors(self, person: str) -> tuple[list[int], bytes, list[float]]:
         """Give ids, vectors one after the other, and biases of a person's passages."""
         rows: list[Any] = self._db.execute(
