@@ -102,8 +102,9 @@ class Parts:
 
     async def _show_menu(self, platform: Platform) -> None:
         try:
-            await asyncio.wait_for(platform.menu(self._gateway.orders.menu()), 30)
-        except Exception as error:  # noqa: BLE001  (isolation: only for show)
+            async with asyncio.timeout(30):
+                await platform.menu(self._gateway.orders.menu())
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: only for show)
             self._log.debug("menu not shown", error=one_line(error))
 
     def _make_service(self, name: str) -> None:
@@ -194,7 +195,8 @@ class Parts:
     async def _probe(self, part: Platform | Service) -> dict[str, Any]:
         began = time.monotonic()
         try:
-            said = await asyncio.wait_for(part.probe(), PROBE)
+            async with asyncio.timeout(PROBE):
+                said = await part.probe()
         except TimeoutError:
             return {"ok": False, "said": f"no answer within {PROBE:.0f} s"}
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)

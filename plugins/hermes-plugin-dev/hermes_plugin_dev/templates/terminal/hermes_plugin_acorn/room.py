@@ -37,7 +37,7 @@ TICK = 0.02
 
 
 class Room(Terminal):
-    """Bash with a home of its own. Everything that a command starts carries the mark of `Children`."""
+    """Bash with a home of its own. Everything that it starts carries the mark of `Children`."""
 
     backend = "acorn"
 
