@@ -123,7 +123,10 @@ class Parts:
     def _add(self, part: Supervised, made: Platform | Service) -> bool:
         """Take in a part; False for one that lacks something, which stays in the status."""
         self._supervised[part.name] = part
-        missing = made.missing()
+        try:
+            missing = made.missing()
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            missing = f"it cannot say what it lacks: {one_line(error)}"
         if missing:
             part.health.state, part.health.error = "not configured", missing
             self._log.error("not started", part=part.name, error=missing)

@@ -9,6 +9,8 @@ or on standard error, in one line with its name.
 from __future__ import annotations
 
 import subprocess
+import sys
+import time
 from typing import Any, NamedTuple
 
 import pytest
@@ -27,10 +29,34 @@ BASE = {
         @hookimpl
         def hermes_commands():
             return [Offer("say", "hermes_plugin_base.say:say", "Run a turn")]
+        @hookimpl
+        def hermes_platforms():
+            return [Offer("line", "hermes_plugin_base.parts:Line", "One message, one answer")]
         """,
     "parts": """
-        from hermes import ModelResponse, Provider, Text, ToolOutput, ToolUse
+        import asyncio
+        import msgspec
+        from hermes import (
+            Account, Inbound, ModelResponse, Platform, Provider, Receipt, SessionKey, Text,
+            ToolOutput, ToolUse,
+        )
         from hermes.testing import AllowAll, MemoryStore
+
+        class Line(Platform):
+            # Says one thing to us, and keeps in a file what comes back.
+            def __init__(self, context): self.file = context.paths.data / "answers"
+            async def run(self, inbox):
+                key, who = SessionKey("line", "1"), Account("line", "1")
+                await inbox.put((Inbound(key, "1", who, "use bad"),))
+                await asyncio.Event().wait()
+            async def send(self, part):
+                with self.file.open("a") as file:
+                    file.write(part.text + chr(10))
+                return Receipt("1")
+
+        class Let(AllowAll):
+            async def receive(self, inbound, call_next):
+                return await call_next(msgspec.structs.replace(inbound, person="ann", role="user"))
 
         class Echo(Provider):
             def __init__(self, context): pass
@@ -47,7 +73,7 @@ BASE = {
                 return ModelResponse((call,), request.spec.model, stop="tools")
 
         def store(context): return MemoryStore()
-        def allow(context): return AllowAll()
+        def allow(context): return Let()
         """,
     "say": """
         import asyncio
@@ -266,6 +292,71 @@ def test_one_that_cannot_be_listed_is_set_aside(bad: Any, init: str, said: str) 
     assert len(listed) == 1
     assert "failed" in listed[0]
     assert said in listed[0]
+
+
+def served() -> list[Row]:
+    """Faults that a gateway meets; each must leave the other platform working."""
+    run = {"run__inbox": HANG, "send__part": "pass"}
+    found = []
+    for fault, body in {**FAULTS, "hangs": HANG}.items():
+        said = {"raises": "RuntimeError: no luck", "exits": "SystemExit: 3"}.get(fault, "")
+        named = f"restarting|bad|{said}" if said else ""
+        found += [
+            Row(f"platform-open-{fault}", offer("platforms"),
+                part("Platform", **run, open=body), named),
+            Row(f"platform-run-{fault}", offer("platforms"),
+                part("Platform", **{**run, "run__inbox": body}), named),
+            Row(f"service-open-{fault}", offer("services"),
+                part("Service", run__runtime=HANG, open=body), named),
+        ]  # fmt: skip
+    for fault, body in FAULTS.items():
+        said = {"raises": "RuntimeError: no luck", "exits": "SystemExit: 3"}[fault]
+        missing = f"\n    def missing(self):\n        {body}"
+        found += [
+            Row(f"platform-made-{fault}", offer("platforms"),
+                part("Platform", **run, init=body), f"platform left out|bad|{said}"),
+            Row(f"platform-missing-{fault}", offer("platforms"),
+                part("Platform", **run) + missing, f"not started|bad|{said}"),
+            Row(f"platform-menu-{fault}", offer("platforms"),
+                part("Platform", **run, menu__commands=body), ""),
+            Row(f"service-run-{fault}", offer("services"),
+                part("Service", run__runtime=body), f"restarting|service bad|{said}"),
+            Row(f"receive-{fault}", offer("middleware"),
+                part("Middleware", receive__thing_next=body), f"bad|{said}",
+                "⚠️ Your message could not be taken in: the plugin bad failed."),
+            Row(f"deliver-{fault}", offer("middleware"),
+                part("Middleware", deliver__thing_next=body), f"bad|{said}", "⚠️"),
+        ]  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("row", served(), ids=lambda row: row.name)
+def test_a_gateway_goes_on_beside_it(bad: Any, row: Row) -> None:
+    bad.install("bad", row.init, part=row.part)
+    answers = bad.home / "data" / "base" / "answers"
+    answers.unlink(missing_ok=True)
+    wanted = row.said.split("|") if row.said else []
+
+    def ready() -> bool:
+        told = not wanted or any(all(w in line for w in wanted) for line in lines(bad))
+        return told and answers.exists() and bool(answers.read_text())
+
+    program = "import sys; from hermes.cli import main; sys.exit(main())"
+    gateway = subprocess.Popen(
+        [sys.executable, "-S", "-c", program, "gateway", "run"],
+        env=bad.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not ready() and gateway.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    gateway.terminate()
+    _, errors = gateway.communicate(timeout=30)
+
+    first = answers.read_text().splitlines()[0]
+    expected = row.meets.removeprefix("ok: ")
+    assert first.startswith(expected), (first, errors)
+    assert ready(), lines(bad)
+    assert "Traceback" not in errors + "\n".join(lines(bad))
 
 
 @pytest.mark.parametrize("fault", [*FAULTS.values(), "import nothing_of_this_name"])
