@@ -124,6 +124,10 @@ def test_a_plugin_is_installed_updated_and_removed(environment: Environment) -> 
     assert "hermes-plugin-weather 0.1.0 -> 0.2.0" in done.stdout, done.stderr
     assert environment.states()["weather"] == "0.2.0 active"
 
+    checked = environment.hermes("check", "weather")  # where there is no pytest, and no source
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "ok     contracts" in checked.stdout
+
     (environment.home / "data" / "weather").mkdir(parents=True)
     kept = environment.hermes("remove", "weather")
     assert kept.returncode == 1
