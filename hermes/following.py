@@ -129,7 +129,7 @@ class Following:
         except Failed as failed:
             self.unsure = failed.failure.unsure
             self._gateway.log.debug("no draft shown", error=failed.failure.message)
-        except Exception as error:  # noqa: BLE001  (isolation: only for show)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: only for show)
             self._gateway.log.debug("no draft shown", error=one_line(error))
         else:
             reach("draft.sent")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from hermes.chain import Broken, compose
-from hermes.errors import HermesError, one_line
+from hermes.chain import Broken, compose, held_by
+from hermes.errors import one_line
 from hermes.following import Following
 from hermes.inbox import Entry, entry_key, settled, taken, waiting
 from hermes.killpoint import reach
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 BROKEN = (
     "⚠️ Your message could not be taken in: the plugin {plugin} failed. Its owner's log says why."
 )
+UNDECIDED = "⚠️ Your message could not be taken in: it took too long. The owner's log says why."
+NO_REASON = "⚠️ Your message was not answered, and nobody said why."
+JUDGING = 300.0
+"""Seconds that `receive` has for a message, a voice message or a command too."""
 CLOSED = (
     "Nobody can talk to this bot yet: no plugin decides who may (pip install hermes-plugin-access)."
 )
@@ -89,7 +93,7 @@ class Intake:
             entry = lane.get_nowait()
             try:
                 await self._handle(entry.inbound)
-            except HermesError as error:
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: one chat's message)
                 self._log.error("message not worked on", error=one_line(error))
                 self._at_work.discard(entry_key(entry.inbound))
         del self._lanes[chat]
@@ -118,7 +122,11 @@ class Intake:
             notice="",
         )
         try:
-            return inbound, await receive(inbound)
+            async with asyncio.timeout(JUDGING):
+                return inbound, await receive(inbound)
+        except TimeoutError as late:
+            self._log.error("message refused: no decision", held_by=held_by(late), seconds=JUDGING)
+            return inbound, Admission("refused", UNDECIDED)
         except Broken as broken:
             # What broke is for the owner's log: whoever wrote may be a stranger.
             self._log.error("message refused", error=one_line(broken))
@@ -176,7 +184,7 @@ class Intake:
             return None
         try:
             return platform.vouch(inbound)
-        except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             self._log.error("nobody vouches for a message", error=one_line(error))
             return None
 
@@ -292,4 +300,6 @@ def _said(result: TurnResult) -> str:
     """Give what a turn's end says in the chat."""
     if result.status == "cancelled":
         return ""  # whoever cancelled has said so
-    return f"⚠️ {result.reply}" if result.status == "failed" and result.reply else result.reply
+    if result.status in ("failed", "blocked") and not result.reply:
+        return NO_REASON
+    return f"⚠️ {result.reply}" if result.status == "failed" else result.reply

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from hermes.context import Log
     from hermes.plugins import Host
 
+RENDER = 10.0
+"""Seconds a section of the prompt has."""
 FIRST_WAIT = 2.0
 """Seconds to wait for the tools of a toolset that was never seen."""
 OPENING = 5.0
 """Seconds to wait for a toolset to open. It goes on opening; later conversations may have it."""
-RENDERING = 5.0
-"""Seconds that a section of the prompt has."""
 
 
 class Tools:
@@ -130,10 +130,10 @@ class Prompts:
         texts = []
         for _, name, section in sorted(sections, key=lambda item: item[:2]):
             try:
-                async with asyncio.timeout(RENDERING):
+                async with asyncio.timeout(RENDER):
                     text = (await section.render(session)).strip()
             except TimeoutError:
-                said = f"not rendered in {RENDERING:g} s"
+                said = f"not rendered in {RENDER:g} s"
                 self._log.warning("prompt section left out", section=name, error=said)
                 continue
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)

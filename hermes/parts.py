@@ -174,6 +174,13 @@ class Parts:
         """Describe every part; times are Unix seconds, `heard` UTC microseconds."""
         return {name: self._status(name, part) for name, part in self._supervised.items()}
 
+    def _line(self, name: str, platform: Platform) -> dict[str, Any]:
+        """How the line of a platform is, as far as it knows."""
+        try:
+            return msgspec.to_builtins(platform.health()) or {}
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            return {"problem": f"it cannot say how it is: {one_line(error)}"}
+
     def _status(self, name: str, part: Supervised) -> dict[str, Any]:
         found: dict[str, Any] = msgspec.to_builtins(part.health)
         if name in self.inboxes:
@@ -181,7 +188,7 @@ class Parts:
             found |= {"received": inbox.heard, "last_received": inbox.last / 1e6}
             found |= {"last_sent": sent / 1e6}
         if (platform := self.platforms.get(name)) is not None:
-            found |= msgspec.to_builtins(platform.health()) or {}
+            found |= self._line(name, platform)
         if found["state"] == "running":
             quiet = (now() - found["heard"]) / 1e6 if found.get("heard") else 0.0
             if found.get("problem") or quiet > DEGRADED:

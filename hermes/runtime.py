@@ -57,6 +57,8 @@ IDLE = 60.0
 """Seconds after which a transcript that nobody used is dropped."""
 STEPS = 8
 """How many are looked at for that with each turn."""
+OBSERVE = 30.0
+"""Seconds an observer has for one event."""
 EXPECTED = 10_000
 """Keys of conversations that have just begun, or are about to, that are remembered."""
 OPENING = 5.0
@@ -363,7 +365,8 @@ class Runtime:
         failures = 0
         async for info, event in listener.pairs():
             try:
-                await observer.observe(info, event)
+                async with asyncio.timeout(OBSERVE):
+                    await observer.observe(info, event)
                 failures = 0
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
                 failures += 1

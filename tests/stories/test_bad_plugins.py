@@ -79,7 +79,7 @@ BASE = {
         import asyncio
         from hermes import CommandContext, SessionKey, TurnFinished, command
         from hermes import opening, runtime  # the limits of this test are a tenth of the real ones
-        opening.OPENING = opening.RENDERING = opening.FIRST_WAIT = runtime.OPENING = 0.5
+        opening.OPENING = opening.RENDER = opening.FIRST_WAIT = runtime.OPENING = 0.5
 
         @command()
         async def say(context: CommandContext) -> None:
