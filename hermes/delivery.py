@@ -96,7 +96,7 @@ class Delivery:
 
     def post(self, parcel: Parcel) -> None:
         """Send a reply that is in the outbox. Returns at once."""
-        if parcel.key in self._known:
+        if parcel.key in self._known or parcel.key in self._ended:
             return
         self._known.add(parcel.key)
         chat = parcel.outgoing.key
@@ -215,7 +215,7 @@ class Delivery:
         if not parcel.outgoing.key.chat:
             end, why = "failed", NO_HOME.format(platform=parcel.outgoing.key.platform)
             parcel = msgspec.structs.replace(parcel, parts=())
-        if parcel.attempting or (parcel.doubtful and not parcel.sent):
+        if parcel.parts and (parcel.attempting or (parcel.doubtful and not parcel.sent)):
             parcel, end = self._in_doubt(parcel)
         waits = back_off()
         while parcel.parts is not None and len(parcel.sent) < len(parcel.parts):
@@ -231,7 +231,6 @@ class Delivery:
                     parcel = msgspec.structs.replace(parcel, attempting=True)
                     parcel, end = self._in_doubt(parcel)
                     continue
-                self._log.warning("reply not delivered", to=str(part.key), why=receipt.message)
                 end, why = "failed", receipt.message
                 break
             self.sent[part.key.platform] = now()
@@ -357,6 +356,8 @@ class Delivery:
         return True
 
     async def _settle(self, parcel: Parcel, end: str, why: str) -> None:
+        if end == "failed":
+            self._log.warning("reply not delivered", to=str(parcel.outgoing.key), why=why)
         await self._store.commit((Settle(QUEUE, parcel.key, end, msgspec.json.encode(parcel)),))
         release(parcel, self._files)
         self._known.discard(parcel.key)

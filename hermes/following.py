@@ -68,6 +68,7 @@ class Following:
                 await self._show(event)
         finally:
             typing.cancel()
+            self._gateway.orders.close_questions(self._inbound)
         return None
 
     async def _show(self, event: Event) -> None:

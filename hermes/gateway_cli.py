@@ -27,6 +27,7 @@ from hermes.gateway import AlreadyRunning, Gateway
 from hermes.gateway_status import lines
 from hermes.identity import process_started
 from hermes.shell import set_disabled
+from hermes.trees import identity, lives
 from hermes.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -282,10 +283,11 @@ def _running(host: Host) -> dict[str, Any] | None:
 
 async def _end(pid: int, number: int, host: Host) -> None:
     drain = host.config.section("hermes").gateway.drain
+    process = identity(pid)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
     deadline = time.monotonic() + drain + 10
-    while _running(host):
+    while _running(host) or lives(process):  # it says goodbye first, and closes the journal last
         if time.monotonic() > deadline:
             raise UsageError(f"process {pid} does not end; kill -9 {pid} loses nothing")
         await asyncio.sleep(0.1)

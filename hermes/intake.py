@@ -141,6 +141,9 @@ class Intake:
                 return await self._gateway.orders.answer(inbound)
             if await self._gateway.orders.take(inbound):
                 return Admission("command")
+        elif inbound.verbatim:
+            await self.finish(inbound, "answered", inbound.text)
+            return Admission("admitted")
         conversation = self.conversation(inbound)
         if inbound.fresh:
             conversation = await conversation.new()
@@ -205,7 +208,11 @@ class Intake:
         return self._runtime.session(where, directory=directory, person=inbound.person)
 
     async def _busy(self, inbound: Inbound) -> Busy:
-        """Say what a message does to a busy chat: as set for it (`/busy`), else as configured."""
+        """Say what a message does to a busy chat: as set for it (`/busy`), else as configured. What
+        a program sends waits: each event is to be worked on.
+        """
+        if inbound.vouched:
+            return "queue"
         chosen = await self._runtime.store.state("process", "", f"hermes/busy/{inbound.key}")
         return cast(Busy, chosen.decode() if chosen else self._settings.busy)
 
@@ -231,8 +238,6 @@ class Intake:
 
         following = Following(self._gateway, shown_on, inbound, entry, first_in_line)
         parcel: list[Parcel] = []
-        answer_to = inbound.answer_to or inbound.key
-        reply_to = "" if inbound.answer_to else inbound.id
 
         def ending(result: TurnResult) -> tuple[Change, ...]:
             following.over = True
@@ -240,9 +245,8 @@ class Intake:
             text = _said(result) if refused is None else refused
             if not text:
                 return (end,)
-            outgoing = Outgoing(answer_to, text, reply_to=reply_to)
-            key = entry_key(inbound)
-            parcel.append(Parcel(key, outgoing, following.draft, doubtful=following.unsure))
+            key, draft = entry_key(inbound), following.draft
+            parcel.append(Parcel(key, _answer(inbound, text), draft, doubtful=following.unsure))
             return end, enqueue(parcel[-1])
 
         listener = Listener()
@@ -252,6 +256,7 @@ class Intake:
             images=inbound.images,
             sender=inbound.sender.name or inbound.sender.id,
             source=inbound.key.platform,
+            toolsets=inbound.toolsets,
             resume=resume,
             listeners=[listener],
             taking=(taken(inbound, entry.session, entry.draft),),
@@ -283,7 +288,7 @@ class Intake:
     async def finish(self, inbound: Inbound, end: str, text: str = "") -> None:
         """Give a message its end, with a reply if there is one, in one commit."""
         changes: list[Change] = [settled(inbound, end)]
-        parcel = Parcel(entry_key(inbound), Outgoing(inbound.key, text, reply_to=inbound.id))
+        parcel = Parcel(entry_key(inbound), _answer(inbound, text))
         if text:
             changes.append(enqueue(parcel))
         await self._runtime.store.commit(changes)
@@ -294,6 +299,12 @@ class Intake:
 
     def _platform(self, inbound: Inbound) -> Platform | None:
         return self._gateway.parts.platforms.get(inbound.key.platform)
+
+
+def _answer(inbound: Inbound, text: str) -> Outgoing:
+    if inbound.answer_to is not None:
+        return Outgoing(inbound.answer_to, text)
+    return Outgoing(inbound.key, text, reply_to=inbound.id)
 
 
 def _said(result: TurnResult) -> str:

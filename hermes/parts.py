@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hermes.errors import HermesError, NotFound, one_line
+from hermes.errors import Failed, HermesError, NotFound, one_line
 from hermes.identity import now
 from hermes.inbox import DurableInbox
 from hermes.platform import Platform
@@ -209,6 +209,8 @@ class Parts:
                 said = await part.probe()
         except TimeoutError:
             return {"ok": False, "said": f"no answer within {PROBE:.0f} s"}
+        except Failed as failed:
+            return {"ok": False, "said": failed.failure.message}
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             return {"ok": False, "said": one_line(error)}
         if not said:
