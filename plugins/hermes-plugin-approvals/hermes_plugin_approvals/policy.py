@@ -115,7 +115,7 @@ class Approvals(Middleware):
 
     async def _allowances(self, call: ToolCall) -> tuple[Allowance, ...]:
         """Give what was allowed beforehand and stands: the turn's, the conversation's, the
-        person's. A guest holds none.
+        person's, the surface's. Of the last three a guest has none.
         """
         authority = call.authority
         runtime: Any = self._context.runtime
@@ -125,7 +125,11 @@ class Approvals(Middleware):
         carried: tuple[Allowance, ...] = await grants.stand(authority.allowances)
         if authority.role == "guest":
             return carried
-        holders = (f"session:{call.request.session.id}", f"person:{authority.person}")
+        holders = (
+            f"session:{call.request.session.id}",
+            f"person:{authority.person}",
+            f"surface:{authority.surface}",
+        )
         return (*carried, *await grants.of(*holders))
 
     def _only_looks(self, call: ToolCall, judgement: Judgement) -> bool:
