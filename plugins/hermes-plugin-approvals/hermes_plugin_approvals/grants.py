@@ -84,7 +84,7 @@ async def give(
     text: str,
     why: str,
 ) -> None:
-    """Let HOLDER do something without a question: job:NAME, route:NAME, surface:api, person:ID, here.
+    """Let HOLDER (job:NAME, route:NAME, surface:api, person:ID, here) do something unasked.
 
     Every bound that is given must be known to hold: with --folder, commands that are not
     understood stay forbidden. Without one, --need run means any command.

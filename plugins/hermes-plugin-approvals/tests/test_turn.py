@@ -161,7 +161,7 @@ async def test_a_policy_that_breaks_runs_nothing(
         raise RuntimeError("a bug")
 
     monkeypatch.setattr("hermes_plugin_approvals.judging.Judge.__call__", breaks)
-    provider = ScriptedProvider([asks("ls"), "So be it."])
+    provider = ScriptedProvider(asks("ls"), "So be it.")
     async with opened(provider) as runtime:
         conversation = runtime.session(make_key())
         authority = Authority("cli", role="owner", can_ask=True, yolo=True)
