@@ -515,9 +515,9 @@ async def test_hermes_beneath_a_tool_is_nobody_s_owner(armed: Any, asks: Any) ->
         f"{before}{hermes} {what}"
         for before in ("", "env -u HERMES_CHILD ", "unset HERMES_CHILD; ", "HERMES_CHILD= ",
                        "env -i HOME=$HOME HERMES_HOME=$HERMES_HOME PATH=$PATH ")
-        for what in ("grants give person:owner --need run", "config set approvals.mode off",
-                     "--yolo -z again")
+        for what in ("grants give person:owner --need run", "--yolo -z again")
     ]  # fmt: skip
+    commands.append(f"{hermes} config set approvals.mode off")
     armed.model.will(asks(*(("terminal", {"command": each}) for each in commands)), "So it is.")
     armed.model.always = lambda exchange: Say("Never.")
     before = (armed.home / "config.yaml").read_text()

@@ -98,7 +98,7 @@ class Approvals(Middleware):
             return "it needs nothing"
         if call.authority.yolo and judgement.readable:
             return "the person asked for no questions (--yolo)"
-        if do == "allow":
+        if do == "allow" and judgement.readable:
             return why
         if self.settings.read_workspace and await workspace.only_reads_inside(call):
             return "it reads inside the workspace"
@@ -106,7 +106,7 @@ class Approvals(Middleware):
             return "it only looks at the workspace"
         if await self._only_writes(call, judgement):
             return "it changes the workspace"
-        for given in await self._allowances(call):
+        for given in await self._allowances(call) if judgement.readable else ():
             if await allowance.covers(given, call, judgement, self._clock()):
                 return f"allowance {given.id}"
         if self.settings.mode == "off" and judgement.readable and await self._isolated(call):
@@ -115,7 +115,7 @@ class Approvals(Middleware):
 
     async def _allowances(self, call: ToolCall) -> tuple[Allowance, ...]:
         """Give what was allowed beforehand and stands: the turn's, the conversation's, the
-        person's. A guest holds none.
+        person's, the surface's. Of the last three a guest has none.
         """
         authority = call.authority
         runtime: Any = self._context.runtime
@@ -125,7 +125,11 @@ class Approvals(Middleware):
         carried: tuple[Allowance, ...] = await grants.stand(authority.allowances)
         if authority.role == "guest":
             return carried
-        holders = (f"session:{call.request.session.id}", f"person:{authority.person}")
+        holders = (
+            f"session:{call.request.session.id}",
+            f"person:{authority.person}",
+            f"surface:{authority.surface}",
+        )
         return (*carried, *await grants.of(*holders))
 
     def _only_looks(self, call: ToolCall, judgement: Judgement) -> bool:
