@@ -132,7 +132,7 @@ async def test_whatever_any_text_asks_for_nothing_happens_unasked(
         "env": described,
     }
     system.configure(mcp_servers={"real": server})
-    await system.connect("mcp__real__shell")
+    await system.connect("mcp__real__shell", 90)
     before = (system.home / "config.yaml").read_bytes()
     system.model.always = Obedient()
     fetched = said.replace("PAGE", str(page))
