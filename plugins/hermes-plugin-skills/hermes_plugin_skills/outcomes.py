@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 
 from hermes import Finished, Middleware, Next, PluginContext, Record, Stage, Turn, TurnResult
@@ -10,6 +11,8 @@ from hermes_plugin_skills import reading
 from hermes_plugin_skills.library import Library
 
 OWN = frozenset({"skills_list", "skill_view", "skill_manage"})
+
+_EXIT = re.compile(r"\[exit (?!0\b)\d+(?!: (no match|they differ|false))[^\]\n]*\]\Z")
 
 
 class Outcomes(Middleware):
@@ -53,4 +56,11 @@ def clean(records: Iterable[Record]) -> bool:
     results = [record.body for record in records if isinstance(record.body, Finished)]
     views = [n for n, each in enumerate(results) if each.tool == "skill_view"]
     after = results[views[0] + 1 :] if views else results
-    return not any(each.is_error for each in after if each.tool not in OWN)
+    return not any(troubled(each) for each in after if each.tool not in OWN)
+
+
+def troubled(result: Finished) -> bool:
+    """Whether a call went wrong; a command, by the exit code that the last line of its output says,
+    but for those that only answer a question.
+    """
+    return result.is_error or bool(_EXIT.search(result.text.rstrip()))

@@ -13,7 +13,8 @@ from hermes_plugin_skills.workshop import By, Candidate, Workshop
 
 Action: TypeAlias = Literal["create", "patch", "edit", "delete", "write_file", "remove_file"]
 TRIAL = "trial"
-"""State of a conversation: the candidate that it tries, instead of the skill that is live."""
+"""State of a conversation: the candidate that it tries, instead of the skill that is live; ``*``
+for one that looks skills over. What these read is no use of a skill."""
 LANE = Lane("skills")
 SHARED = Lane("skills", shared=True)
 
@@ -60,7 +61,8 @@ def _viewed(library: Library, call: ToolCall, name: str, file: str, trial: str) 
         note = "" if trial == name else "[In quarantine: not used by other conversations yet]\n"
         return note + _read(library, skill, file, session.id)
     skill = library.find(name, session.surface)
-    library.usage.used(skill.name, call.request.turn)
+    if not trial:
+        library.usage.used(skill.name, call.request.turn)
     return _read(library, skill, file, session.id)
 
 

@@ -99,3 +99,9 @@ def use(context: Any) -> Callable[..., Any]:
         return await tools[name].run(call)
 
     return made
+
+
+@pytest.fixture(autouse=True)
+def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the skills of whatever packages are installed beside."""
+    monkeypatch.setattr("hermes_plugin_skills.library.packaged", lambda off: [])

@@ -176,12 +176,15 @@ async def test_a_check_is_read_when_it_is_written(use: Any, learnt: Any) -> None
         ('{"task": "x"}', "at least one thing to expect"),
         ('{"task": "x", "expect": [{"file": "a"}]}', "expectation 1"),
         ('{"task": "x", "expect": [{"mood": "good"}]}', "expectation 1"),
-        ('{"task": "x", "files": {"../a": ""}, "expect": [{"run": "true"}]}', "inside the folder"),
+        (
+            '{"task": "x", "files": {"../a": ""}, "expect": [{"reply": "a", "contains": "x"}]}',
+            "inside the folder",
+        ),
     ):
         given = {"file_path": "checks/a.json", "file_content": content}
         result = await use("skill_manage", action="write_file", name="tidy", **given)
         assert result.is_error and said in result.text
-    good = {"task": "Tidy up", "expect": [{"file": "a", "exists": "no"}, {"run": "true"}]}
+    good = {"task": "Tidy up", "expect": [{"file": "a", "exists": "no"}]}
     given = {"file_path": "checks/a.json", "file_content": json.dumps(good)}
     assert not (await use("skill_manage", action="write_file", name="tidy", **given)).is_error
 
