@@ -258,7 +258,8 @@ async def test_a_check_that_needs_a_command_waits_for_a_person(
     system: Any, brain: Brain, world: Path, turn: Any, owner: Any
 ) -> None:
     """On this machine's own terminal nothing runs unattended; a person may allow it for a trial."""
-    make = (("terminal", {"command": "printf '# Release 2.0\\n- Faster\\n' > release-2.0.md"}),)
+    script = "open('release-2.0.md', 'w').write('# Release 2.0\\n- Faster\\n')"
+    make = (("terminal", {"command": f'python3 -c "{script}"'}),)
     brain.on("Write the release note for 1.4", *HARD)
     brain.on("You look back", *LOOK)
     brain.on("[Skill release-note", make, "Written.")

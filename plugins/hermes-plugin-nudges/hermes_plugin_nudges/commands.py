@@ -56,6 +56,7 @@ def text(found: Summary, limit: int) -> list[str]:
         said.append(f"took {row.tokens:,} tokens")
         if row.before:
             said.append(f"the task: {row.before:,} tokens before, {row.now:,} with it")
+            said.append(f"{'saved' if row.saved >= 0 else 'to be earned back'} {abs(row.saved):,}")
         lines.append(f"    {'; '.join(said)}")
     lines += [f"waits: {each.name} ({each.kind}): {each.why}" for each in found.waiting]
     lines += [f"remembered {_day(each.time)}: {each.text}" for each in found.memories[-10:]]

@@ -30,7 +30,7 @@ p.lead { color: var(--soft); margin: 0 0 1.2rem; }
 .totals { display: flex; flex-wrap: wrap; gap: .8rem; margin: 0 0 1rem; padding: 0;
   list-style: none; }
 .totals li { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
-  padding: .5rem .9rem; min-width: 7rem; }
+  padding: .5rem .8rem; min-width: 5.4rem; }
 .totals b { display: block; font-size: 1.3rem; } .totals span, small { color: var(--soft); }
 svg { width: 100%; height: auto; display: block; } svg text { font: 12px system-ui, sans-serif;
   fill: var(--soft); }
@@ -98,9 +98,8 @@ def _timeline(events: Sequence[Event]) -> str:
         y = LANE * number + 20
         parts.append(f'<text x="0" y="{y + 4}">{title}</text>')
         parts.append(f'<rect class="empty" x="{LEFT}" y="{y}" width="{WIDTH - LEFT}" height="1"/>')
-        for event in events:
-            if event.kind != kind:
-                continue
+        mine = [event for event in events if event.kind == kind]
+        for event in sorted(mine, key=lambda each: each.detail.startswith("failed")):
             x = LEFT + 8 + (event.time - first) / (last - first) * (WIDTH - LEFT - 16)
             failed = event.detail.startswith("failed")
             said = escape(f"{_day(event.time)} {event.name} {event.detail}".strip(), quote=True)
@@ -128,6 +127,7 @@ def _skill(row: SkillRow, most: int) -> str:
     facts.append(f"learning it took {row.tokens:,} tokens")
     if row.before:
         facts.append(f"the task took {row.before:,} tokens, with it {row.now:,}")
+        facts.append(f"{'saved' if row.saved >= 0 else 'to be earned back'} {abs(row.saved):,}")
     head = f"<h3>{escape(row.name)}<span class=tag>{escape(row.state)}</span></h3>"
     said = f"<p>{escape(row.description)}</p>{_bar(row, most)}<small>{' · '.join(facts)}</small>"
     return f"<section class=skill>{head}{said}</section>"

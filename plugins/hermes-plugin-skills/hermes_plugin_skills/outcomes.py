@@ -6,7 +6,17 @@ import asyncio
 import re
 from collections.abc import Iterable
 
-from hermes import Finished, Middleware, Next, PluginContext, Record, Stage, Turn, TurnResult
+from hermes import (
+    Finished,
+    Middleware,
+    Next,
+    Notice,
+    PluginContext,
+    Record,
+    Stage,
+    Turn,
+    TurnResult,
+)
 from hermes_plugin_skills import reading
 from hermes_plugin_skills.library import Library
 
@@ -27,19 +37,29 @@ class Outcomes(Middleware):
         self._library = Library(context)
 
     async def turn(self, turn: Turn, call_next: Next[Turn, TurnResult]) -> TurnResult:
-        await asyncio.to_thread(self._began, turn)
+        for notice in await asyncio.to_thread(self._began, turn):
+            turn.emit(Notice(notice))
         result = await call_next(turn)
         await self._ended(turn, result)
         return result
 
-    def _began(self, turn: Turn) -> None:
+    def _began(self, turn: Turn) -> list[str]:
+        """Count a conversation that begins, and a skill that a person chose; give what an owner
+        should know of skills that are not used.
+        """
         session, library = turn.input.session, self._library
         if session.parent:  # a trial, a review, a sub-agent: nobody looks through the index there
-            return
-        if not session.head and library.root.exists():
+            return []
+        notices: list[str] = []
+        if not session.head:
             library.adopt()
+            if turn.input.authority.role == "owner":
+                names = [e.skill.name for e in library.all() if e.state in ("untrusted", "changed")]
+                said = f"Not used until you say so: {', '.join(names)} (hermes skills trust NAME)"
+                notices = [said] if names else []
         if name := reading.chosen(turn.input.text):
             library.usage.used(name, turn.input.id)
+        return notices
 
     async def _ended(self, turn: Turn, result: TurnResult) -> None:
         id, session = turn.input.id, turn.input.session

@@ -92,7 +92,10 @@ async def skill_manage(
     """
     workshop = Workshop(Library(call.context))
     request = call.request
-    by = By(session=request.session.id, turn=request.turn, person=call.authority.person)
+    who = call.authority
+    if who.role == "guest":
+        return ToolResult.error("Guests do not change skills.")
+    by = By(session=request.session.id, turn=request.turn, person=who.person, role=who.role)
 
     def change() -> Candidate | None:
         match action:

@@ -86,14 +86,14 @@ def use(context: Any) -> Callable[..., Any]:
     tools = {tool.name: tool for tool in TOOLS}
 
     async def made(
-        name: str, /, *, session: str = "s1", ask: Any = None, **given: Any
+        name: str, /, *, session: str = "s1", ask: Any = None, role: Any = "owner", **given: Any
     ) -> ToolResult:
         call = make_call(
             tools[name],
             given,
             context=context,
             session=make_session(session, surface="cli"),
-            authority=Authority("cli", role="owner", can_ask=ask is not None),
+            authority=Authority("cli", role=role, can_ask=ask is not None),
             **({"ask": ask} if ask is not None else {}),
         )
         return await tools[name].run(call)

@@ -106,6 +106,22 @@ async def test_a_skill_with_findings_needs_a_person(
     assert workshop.promote("get", person="owner").name == "get"
 
 
+async def test_what_others_than_an_owner_teach_waits_for_an_owner(
+    use: Any, text: Any, workshop: Workshop
+) -> None:
+    """Skills are everybody's: who may talk to Hermes cannot change what it does for all."""
+    given = {"action": "create", "name": "tidy", "content": text("tidy")}
+    result = await use("skill_manage", role="guest", **given)
+    assert result.is_error and workshop.candidates() == []
+    await use("skill_manage", role="user", **given)
+    candidate = workshop.candidate("tidy")
+    assert candidate is not None
+    workshop.judge("tidy", Check("passed", workshop.digest(candidate)))
+    with pytest.raises(Exception, match="somebody who is no owner"):
+        workshop.promote("tidy")
+    assert workshop.promote("tidy", person="owner").name == "tidy"
+
+
 async def test_a_patch_of_a_learnt_skill_waits_beside_it(
     use: Any, learnt: Any, workshop: Workshop, library: Library
 ) -> None:
