@@ -54,6 +54,8 @@ class Nudges(Middleware):
             await asyncio.wait((self._worker,), timeout=4)
 
     async def turn(self, turn: Turn, call_next: Next[Turn, TurnResult]) -> TurnResult:
+        if self._context.incognito:
+            return await call_next(turn)
         if self._news and not turn.input.session.parent and turn.input.authority.role == "owner":
             turn.emit(Notice(" ".join(self._news)))
             self._news.clear()

@@ -80,6 +80,14 @@ async def test_guests_are_not_looked_at_and_groups_are_marked(runtime: Any) -> N
     assert [due.group for due in await waiting(runtime.store)] == [True]
 
 
+async def test_what_is_incognito_is_not_looked_back_at(runtime: Any) -> None:
+    for link in runtime.links:
+        if isinstance(link.middleware, Nudges):
+            link.middleware._context.incognito = True
+    await say(runtime, STEP, STEP, STEP)
+    assert await waiting(runtime.store) == []
+
+
 async def test_one_process_at_a_time_looks_back(runtime: Any) -> None:
     due = Due(session="s", turn="t", why=("asked",))
     await runtime.store.commit((due.change(),))

@@ -77,6 +77,8 @@ class Library:
         self.root = context.paths.home / "skills"
         self.lock_file = self.root / ".hub" / "hermes.lock.json"
         self.usage = usage.Usage(self.root)
+        self.keeps = not context.incognito
+        """Whether anything may be written down; an incognito conversation reads skills only."""
         self._context = context
 
     # what there is ------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class Outcomes(Middleware):
         should know of skills that are not used.
         """
         session, library = turn.input.session, self._library
-        if session.parent:  # a trial, a review, a sub-agent: nobody looks through the index there
+        if session.parent or not library.keeps:  # nobody looks through the index in a trial, say
             return []
         notices: list[str] = []
         if not session.head:

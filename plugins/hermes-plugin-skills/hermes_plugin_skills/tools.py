@@ -61,7 +61,7 @@ def _viewed(library: Library, call: ToolCall, name: str, file: str, trial: str) 
         note = "" if trial == name else "[In quarantine: not used by other conversations yet]\n"
         return note + _read(library, skill, file, session.id)
     skill = library.find(name, session.surface)
-    if not trial:
+    if library.keeps and not trial:
         library.usage.used(skill.name, call.request.turn)
     return _read(library, skill, file, session.id)
 
@@ -90,8 +90,10 @@ async def skill_manage(
     """Write down how a task is done, for next time, or mend a skill that led wrong. What you write
     is used once its check passed or the person accepts it; delete archives.
     """
-    workshop = Workshop(Library(call.context))
-    request = call.request
+    library, request = Library(call.context), call.request
+    if not library.keeps:
+        return ToolResult.error("Not kept: this conversation is incognito.")
+    workshop = Workshop(library)
     who = call.authority
     if who.role == "guest":
         return ToolResult.error("Guests do not change skills.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hermes import Authority, Notice, SessionKey, UserSaid
+from hermes import Authority, Notice, SessionKey, ToolFinished, UserSaid
 from hermes.runtime import Runtime
 from hermes.testing import Call, FakeCommandContext, Say, ScriptedProvider, give, open_runtime
 from hermes.testing.runtime import AllowAll
@@ -114,3 +114,26 @@ async def test_an_owner_is_told_of_what_lies_there_unused(
         assert any("dropped (hermes skills trust NAME)" in text for text in notices) is told
         again = [event async for event in conversation.send("Hi", authority=authority)]
         assert not [event for event in again if isinstance(event, Notice)], "once a conversation"
+
+
+async def test_an_incognito_conversation_reads_skills_and_leaves_no_byte(
+    runtime: Any, context: Any, put: Any, home: Path
+) -> None:
+    put("tidy")
+    context.incognito = True
+    for middleware in (each.middleware for each in runtime.links):
+        if isinstance(middleware, Outcomes):
+            middleware._library = Library(context)
+    runtime.host._contexts["test"] = context
+    before = {path: path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
+    view = Say(calls=(Call("skill_view", '{"name": "tidy"}'),))
+    create = '{"action": "create", "name": "new", "content": "---\\nname: new\\n---\\nx"}'
+    runtime.script.answers[:0] = [view, Say(calls=(Call("skill_manage", create),)), "Done."]
+    conversation = runtime.session(SessionKey("cli", "dark"))
+    authority = Authority("cli", role="owner")
+    events = [event async for event in conversation.send("Tidy", authority=authority)]
+    told = [event.text for event in events if isinstance(event, ToolFinished)]
+    assert "1. Do it." in told[0]
+    assert told[1] == "Not kept: this conversation is incognito."
+    after = {path: path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
+    assert after == before
