@@ -62,6 +62,10 @@ class Reviews:
         info = await store.session(due.session)
         if info is None:  # forgotten meanwhile
             return []
+        if not (
+            await self.runtime.models.info(self.runtime.models.resolve(self._model(due)))
+        ).tools:
+            return []  # a model that calls no tools can keep nothing
         seen = int(await context.state.get(SEEN, scope="session", of=due.session) or 0)
         records = await store.records(due.session, after=0 if "asked" in due.why else seen)
         if not records:

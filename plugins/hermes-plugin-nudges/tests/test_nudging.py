@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hermes import Authority, ToolResult
+from hermes import Authority, ModelInfo, ToolResult
 from hermes.runtime import Runtime
 from hermes.testing import Call, Say, ScriptedProvider, make_key, make_tool, open_runtime
 from hermes.testing.runtime import AllowAll
@@ -127,3 +127,20 @@ async def test_what_nobody_uses_is_archived_and_what_is_pinned_stays(
     left = {e.skill.name for e in workshop.library.all() if e.skill.origin != "package"}
     assert left == {"dear", "used", "mine"}
     assert "old old" in (workshop.restore("old").folder / "SKILL.md").read_text()
+
+
+async def test_a_model_that_calls_no_tools_is_not_asked(home: Path, plugin_context: Any) -> None:
+    class Small(ScriptedProvider):
+        async def info(self, name: str) -> ModelInfo:
+            return ModelInfo(name, tools=False)
+
+    async with open_runtime(home, provider=(small := Small("Hello."))) as runtime:
+        context = plugin_context("nudges", settings=Settings())
+        context.runtime = runtime
+        runtime.host.context = lambda plugin: plugin_context(plugin)
+        async for _ in runtime.session(make_key("a")).send("Hi", authority=Authority("test")):
+            pass
+        info = (await runtime.store.sessions())[0]
+        due = Due(session=info.id, turn="t", why=("turns",), model="scripted:model")
+        assert await Reviews(context).run(due) == []
+        assert len(small.requests) == 1, "only the turn"
