@@ -33,7 +33,7 @@ PASSAGES = 5000
 def fill_files(home: Path, texts: dict[str, list[str]]) -> int:
     book = Book(home, OWNER)
     for name, those in texts.items():
-        project = Project(f"{name}-12345678", f"/work/{name}")
+        project = Project(f"{name}-12345678", f"/projects/{name}")
         for number in range(3):
             operations = [Operation("add", "project", f"{text}, part {number}") for text in those]
             apply(book, operations, Source("model"), project)
