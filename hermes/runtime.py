@@ -27,6 +27,7 @@ from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
 from hermes.errors import NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
+from hermes.grants import Grants
 from hermes.identity import new_id, now
 from hermes.mailbox import Mailbox
 from hermes.memory import Memory
@@ -56,6 +57,8 @@ IDLE = 60.0
 """Seconds after which a transcript that nobody used is dropped."""
 STEPS = 8
 """How many are looked at for that with each turn."""
+OBSERVE = 30.0
+"""Seconds an observer has for one event."""
 EXPECTED = 10_000
 """Keys of conversations that have just begun, or are about to, that are remembered."""
 OPENING = 5.0
@@ -81,6 +84,8 @@ class Runtime:
         self.outbox: Outbox
         self.models = ModelCalls(host, self.resources)
         self.questions: Questions
+        self.grants: Grants
+        """What people allowed beforehand (§10)."""
         self.tools = Tools(host, self.resources, self.log)
         self.prompts = Prompts(host, self.log)
         self._turns = Turns(self)
@@ -136,6 +141,7 @@ class Runtime:
         name = host.config.section("hermes").store
         self.store = await self.resources.get("store", lambda: host.create("stores", name))
         self.questions = Questions(self.store)
+        self.grants = Grants(self.store)
         self.outbox = Outbox(self.store, host.paths)
         self._start_observers()
         self.terminals.reap_later()
@@ -221,7 +227,7 @@ class Runtime:
             try:
                 provider = await self.models.provider(name)
                 listed[name] = await asyncio.wait_for(provider.models(), 10)
-            except Exception as error:  # noqa: BLE001  (isolation: one provider's code)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: one provider's code)
                 self.log.warning("models not listed", provider=name, error=one_line(error))
                 listed[name] = ()
         return listed
@@ -355,7 +361,8 @@ class Runtime:
         failures = 0
         async for info, event in listener.pairs():
             try:
-                await observer.observe(info, event)
+                async with asyncio.timeout(OBSERVE):
+                    await observer.observe(info, event)
                 failures = 0
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
                 failures += 1
