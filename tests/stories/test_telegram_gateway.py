@@ -51,7 +51,8 @@ async def shows(chat: Any, text: str, seconds: float = 30.0) -> list[str]:
 
 
 async def test_somebody_writes_and_is_answered_and_asked(home: Path) -> None:
-    run = Say("I will look.", calls=(Call("terminal", '{"command":"echo from the shell | tee note"}'),))
+    note = Call("terminal", '{"command":"echo from the shell | tee note"}')
+    run = Say("I will look.", calls=(note,))
     async with (
         TelegramServer() as telegram,
         OpenAIServer("Hello, **Anna**.", run, "Done.") as model,
