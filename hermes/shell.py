@@ -242,6 +242,7 @@ def _list(context: CommandContext, found: list[PluginInfo], as_json: bool) -> No
     width = max((len(plugin.name) for plugin in found), default=0)
     for plugin in found:
         what = plugin.reason if plugin.state != "active" else _summary(plugin)
+        what = f"{plugin.distribution}: {what}" if what else plugin.distribution
         context.reply(
             f"{plugin.name:{width}}  {plugin.version:8} {plugin.state:12} {what}".rstrip()
         )
