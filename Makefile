@@ -51,6 +51,7 @@ surface: setup
 
 docs: setup
 	@WRITE="$(WRITE)" $(BIN)/python .ci/docs.py
+	@WRITE="$(WRITE)" $(BIN)/python .ci/catalogue.py
 
 fast: setup
 	@$(BIN)/python .ci/fast.py
