@@ -24,16 +24,17 @@ _MODULES = {
     "settings": "Secret",
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
-    "context": "Children ConfigView Log Paths PluginContext Secrets State",
+    "context": "Children ConfigView Log Paths PluginContext Scope Secrets State",
     "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
     " PlatformHealth PlatformLimits Receipt",
     "splitting": "cut_text measure split_text",
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
     " ToolRequest ToolResult Toolset ToolsetFamily tool",
-    "terminal": "CommandResult FileInfo Process Terminal TerminalBackend TerminalError"
+    "terminal": "CommandResult FileInfo Output Process Terminal TerminalBackend TerminalError"
     " TerminalLimits TerminalSpec TerminalState",
     "memory": "Memory",
-    "store": "Append Bind Change Describe Enqueue Hit Item Lease SetState Settle Store StoreStats",
+    "store": "Append Bind Change Describe Enqueue Hit Item Lease Order SetState Settle Store"
+    " StoreStats",
     "turn": "Limits Question Reply Turn TurnInput TurnResult",
     "middleware": "Middleware Next Stage",
     "prompt": "PromptSection PromptSession",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
         Log as Log,
         Paths as Paths,
         PluginContext as PluginContext,
+        Scope as Scope,
         Secrets as Secrets,
         State as State,
     )
@@ -198,6 +200,7 @@ if TYPE_CHECKING:
         Hit as Hit,
         Item as Item,
         Lease as Lease,
+        Order as Order,
         SetState as SetState,
         Settle as Settle,
         Store as Store,
@@ -206,6 +209,7 @@ if TYPE_CHECKING:
     from hermes.terminal import (
         CommandResult as CommandResult,
         FileInfo as FileInfo,
+        Output as Output,
         Process as Process,
         Terminal as Terminal,
         TerminalBackend as TerminalBackend,

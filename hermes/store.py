@@ -137,6 +137,7 @@ class StoreStats(msgspec.Struct, frozen=True):
 
 
 Order: TypeAlias = Literal["newest", "oldest"]
+"""From which end a search looks."""
 
 
 class Store(Resource):

@@ -101,6 +101,10 @@ class MemoryStore(Store):
         return int(self._clock() * 1_000_000)
 
     async def commit(self, changes: Sequence[Change]) -> None:
+        self.apply(changes)
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make all changes or none, at once: for a store that keeps a log and plays it back."""
         # Changes are made to a copy that becomes the disk when all of them succeeded.
         draft = copy.copy(self.disk)
         for name in ("conversations", "bindings", "queues", "states", "leases"):
@@ -280,6 +284,10 @@ class MemoryStore(Store):
         return self._held(self.disk, name)
 
     async def erase(self, sessions: Sequence[SessionId], why: str) -> int:
+        return self.blank(sessions, why)
+
+    def blank(self, sessions: Sequence[SessionId], why: str) -> int:
+        """Forget, at once; see `apply`."""
         for session in sessions:
             if held := self._held(self.disk, f"session:{session}"):
                 raise Conflict(f"session {session}: the lease is held by {held.owner}")

@@ -22,7 +22,11 @@ KINDS = {
     "memory": Kind("Remembers what people said, in files", (MSGSPEC,)),
     "middleware": Kind("Slows down a conversation that is too fast", (MSGSPEC,)),
     "observer": Kind("Writes a line for each turn that ends"),
+    "platform": Kind("Chats over a server that speaks JSON lines", (MSGSPEC,)),
     "prompt": Kind("Rules of the house in the system prompt", (MSGSPEC,)),
+    "provider": Kind("Models behind an endpoint of chat completions", ("httpx>=0.27", MSGSPEC)),
     "service": Kind("Writes figures of the journal for whatever watches this machine", (MSGSPEC,)),
+    "store": Kind("Keeps the journal in one file of lines", (MSGSPEC,)),
+    "terminal": Kind("Gives each conversation a folder to run commands in", (MSGSPEC,)),
     "tool": Kind("Converts lengths and weights between units", (MSGSPEC,)),
 }

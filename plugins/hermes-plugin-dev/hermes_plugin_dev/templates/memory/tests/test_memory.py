@@ -17,8 +17,10 @@ async def test_another_conversation_is_told(tmp_path: Path, plugin_context: Make
     model = ScriptedProvider("Noted.", "Turquoise.")
     told, asked = "My favourite colour is turquoise", "What is my favourite colour?"
 
+    offers = {"memory": {"acorn": memory}}
+    settings = {"memory": "acorn"}
+
     for text in (told, asked):
-        offers, settings = {"memory": {"acorn": memory}}, {"memory": "acorn"}
         async with open_runtime(
             tmp_path, provider=model, offers=offers, settings=settings
         ) as runtime:

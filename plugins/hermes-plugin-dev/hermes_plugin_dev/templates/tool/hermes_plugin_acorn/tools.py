@@ -24,8 +24,12 @@ UNITS = {
 # It changes nothing (READ), needs nothing of the world, touches no file, and may run beside others:
 # what a tool leaves unsaid is assumed the worst, and then a person is asked.
 @tool(
-    name="acorn", effect=READ, needs=frozenset(), lane=TOGETHER, paths=lambda arguments: ()
-)  # fmt: skip
+    name="acorn",
+    effect=READ,
+    needs=frozenset(),
+    lane=TOGETHER,
+    paths=lambda arguments: (),
+)
 async def convert(
     value: Annotated[float, "How much"],
     unit: Annotated[str, "One of m cm km in ft mi kg g oz lb"],
