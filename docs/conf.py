@@ -13,10 +13,10 @@ sys.path.insert(0, str(HERE))
 import generate  # noqa: E402
 
 project = "Hermes"
-copyright = "the Hermes authors"  # noqa: A001
+copyright = "the Hermes authors"
 extensions = ["myst_parser"]
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "Hermes"
@@ -24,11 +24,15 @@ nitpicky = True
 README = re.compile(r"\]\((?:\.\./)+(?:plugins/)?hermes-plugin-([\w-]+)/README\.md(#[\w-]+)?\)")
 
 
-def _to_catalogue(_app: Any, _page: str, source: list[str]) -> None:
-    """Let links to a plugin's README lead to its page here."""
+TEMPLATE = re.compile(r"<!-- template: (\w+) -->")
+
+
+def _complete(_app: Any, _page: str, source: list[str]) -> None:
+    """Let links to a plugin's README lead to its page here, and show the code of a template."""
     source[0] = README.sub(r"](/catalogue/\1.md\2)", source[0])
+    source[0] = TEMPLATE.sub(lambda found: generate.template(found[1]), source[0])
 
 
 def setup(app: Any) -> None:
     app.connect("builder-inited", lambda app: generate.write(HERE))
-    app.connect("source-read", _to_catalogue)
+    app.connect("source-read", _complete)

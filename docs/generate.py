@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -249,6 +250,23 @@ def _commands() -> str:
     return "\n".join([*lines, *sorted(found), ""])
 
 
+def template(kind: str) -> str:
+    """Show what ``hermes plugins new`` writes for a kind: its code, which CI builds and tests."""
+    from hermes_plugin_dev.rendering import render
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "hermes-plugin-mine"
+        files = render("mine", kind, folder, hermes.__version__, "you")
+        shown = [name for name in files if name.endswith(".py")]
+        first = [name for name in shown if not name.startswith("tests/")]
+        parts = [
+            f"### `{name}`\n\n```python\n{(folder / name).read_text('utf-8')}```\n"
+            for name in [*first, *(name for name in shown if name not in first)]
+        ]
+    made = f"`hermes plugins new mine --kind {kind}` writes this, and more:\n\n"
+    return f"## What the template holds\n\n{made}" + "\n".join(parts)
+
+
 # catalogue --------------------------------------------------------------------------------------
 
 
@@ -259,8 +277,12 @@ def catalogue() -> dict[str, str]:
     for folder in _folders():
         project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
         name = _plugin(folder)
-        readme = re.sub(r"\]\((?!\w+:|#|/)[^)]*\)", "](#)", (folder / "README.md").read_text("utf-8"))
-        pages[f"catalogue/{name}.md"] = f"{readme.replace('](#)', ']')}\n\n## Offers\n\n{_offers(name)}"
+        readme = re.sub(
+            r"\]\((?!\w+:|#|/)[^)]*\)", "](#)", (folder / "README.md").read_text("utf-8")
+        )
+        pages[f"catalogue/{name}.md"] = (
+            f"{readme.replace('](#)', ']')}\n\n## Offers\n\n{_offers(name)}"
+        )
         rows.append(f"| [{name}]({name}.md) | {_cell(project['description'])} |")
     names = [page.removeprefix("catalogue/").removesuffix(".md") for page in sorted(pages)]
     pages["catalogue/index.md"] = "\n".join(
@@ -279,7 +301,9 @@ def _offers(plugin: str) -> str:
     for hook in sorted(name for name in dir(hookspecs) if name.startswith("hermes_")):
         for offer in getattr(module, hook, list)():
             kind = hook.removeprefix("hermes_")
-            rows.append(f"| [{kind}](/reference/hooks.md#{hook}) | `{offer.name}` | {offer.summary} |")
+            rows.append(
+                f"| [{kind}](/reference/hooks.md#{hook}) | `{offer.name}` | {offer.summary} |"
+            )
     return "\n".join([*rows, ""])
 
 
