@@ -7,8 +7,8 @@ an empty home whose model is an OpenAI-compatible server on loopback that echoes
 that begin with ``# a/file/name`` are the files of a project, where one is its pyproject.toml: it is
 built, installed and its own tests run.
 
-A page of docs/tutorial/ is one session: its files are written and its commands run in their order, in
-an environment of its own, the model answering what a comment above a block says.
+A page of docs/tutorial/ is one session: its files are written and its commands run in their order,
+in an environment of its own, the model answering what a comment above a block says.
 
 A block that cannot run says why, in a line above it: ``<!-- not run: the reason -->``.
 """
