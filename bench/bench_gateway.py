@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -21,8 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from measure import served
@@ -71,6 +74,19 @@ class Connection:
 
     async def health(self) -> int:
         return await self._send(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")
+
+    async def served(self, seconds: float = 60.0) -> None:
+        """Wait until the API answers. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while True:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                    if await self.health() == 200:
+                        return
+                await asyncio.sleep(0.005)
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
 
     async def _send(self, request: bytes) -> int:
         if self._streams is None:
@@ -124,63 +140,65 @@ async def open_loop(port: int, sessions: int, rate: float, seconds: float) -> Lo
     return Load(statuses, time.perf_counter() - began, latencies)
 
 
-async def answers(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the API answers."""
-    while process.poll() is None:
-        try:
-            if await Connection(port).health() == 200:
-                return
-        except (OSError, asyncio.IncompleteReadError):
-            await asyncio.sleep(0.005)
-    raise RuntimeError("the gateway ended")
-
-
 def share(values: list[float], part: float) -> float:
     """The value that *part* of all are at or below."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
 
 def report(what: str, load: Load, before: State, after: State) -> None:
-    count = len(load.statuses)
-    added = [(latency - DELAY) * 1000 for latency in load.latencies]
-    print(f"{what}: {load.statuses.count(200)} of {count} answered in {load.seconds:.1f} s")
-    print(f"  messages a second                 {count / load.seconds:9.1f}")
+    print(f"{load.statuses.count(200)} of {len(load.statuses)} answered")
+    report_load(what, load.latencies, load.seconds, before, after)
+
+
+def report_load(
+    what: str, latencies: list[float], seconds: float, before: State, after: State
+) -> None:
+    """Say what a load cost the gateway, from its state *before* and *after*."""
+    count = len(latencies)
+    added = [(latency - DELAY) * 1000 for latency in latencies]
+    print(f"{what}: {count} in {seconds:.1f} s")
+    print(f"  messages a second                 {count / seconds:9.1f}")
     print(f"  ms of CPU a message               {(after.cpu - before.cpu) * 1000 / count:9.2f}")
     print(f"  added latency ms: median, p95     {statistics.median(added):9.1f}"
           f"{share(added, 0.95):9.1f}")  # fmt: skip
     print(f"  threads before, after             {before.threads:9}{after.threads:9}")
 
 
-async def measured(options: argparse.Namespace, home: Path, url: str) -> None:
-    config = {
-        "model": "openai:test",
-        "openai": {"base_url": url},
-        "api-server": {"enabled": True, "port": options.port},
-    }
+@asynccontextmanager
+async def gateway(
+    home: Path, model: str, config: dict[str, Any], **secrets: str
+) -> AsyncIterator[int]:
+    """Run ``hermes gateway run`` over *home* with the model at *model*; give its process id."""
+    config = {"model": "openai:test", "openai": {"base_url": model}, **config}
     (home / "config.yaml").write_text(json.dumps(config))
-    (home / ".env").write_text(f"API_SERVER_KEY={KEY}\nOPENAI_API_KEY=none\n")
-    command = [sys.executable, "-m", "hermes", "gateway", "run"]
+    secrets = {"OPENAI_API_KEY": "none", "API_SERVER_KEY": KEY, **secrets}
+    (home / ".env").write_text("".join(f"{name}={value}\n" for name, value in secrets.items()))
     environment = {
         **{k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
         "HERMES_HOME": str(home),
         "PYTHONPYCACHEPREFIX": str(home.parent / "compiled"),  # as an installer leaves it
     }
-    for life in ("first start", "second start"):
-        began = time.perf_counter()
-        log = (home.parent / "gateway.log").open("ab")
+    with (home.parent / "gateway.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: ASYNC220
-            command, env=environment, stdout=log, stderr=log
-        )
-        await answers(options.port, process)
-        print(f"serving after s, {life:17}     {time.perf_counter() - began:9.2f}  (aim 2)")
-        if life == "first start":
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+            [sys.executable, "-m", "hermes", "gateway", "run"],
+            env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
     try:
-        await loads(options, process.pid, urlsplit(url).port or 0)
+        yield process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
+
+
+async def measured(options: argparse.Namespace, home: Path, url: str) -> None:
+    config = {"api-server": {"enabled": True, "port": options.port}}
+    for life in ("first start", "second start"):
+        began = time.perf_counter()
+        async with gateway(home, url, config) as pid:
+            await Connection(options.port).served()
+            print(f"serving after s, {life:17}     {time.perf_counter() - began:9.2f}  (aim 2)")
+            if life == "second start":
+                await loads(options, pid, urlsplit(url).port or 0)
 
 
 async def loads(options: argparse.Namespace, pid: int, model: int) -> None:

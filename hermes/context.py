@@ -157,6 +157,7 @@ class PluginContext:
     __slots__ = (
         "children",
         "config",
+        "incognito",
         "log",
         "models",
         "paths",
@@ -179,6 +180,7 @@ class PluginContext:
         log: Log,
         models: Models,
         children: Children,
+        incognito: bool = False,
         runtime: Runtime | None = None,
     ) -> None:
         self.plugin = plugin
@@ -193,6 +195,9 @@ class PluginContext:
         self.log = log
         self.models = models
         self.children = children
+        self.incognito = incognito
+        """Nothing of what happens may be kept. Folders of `paths` but the home are of memory and
+        go with the process; a plugin that writes into the home itself does not do so now."""
         self.runtime = cast("Runtime", runtime)
         """The open runtime: its journal and its conversations, for a plugin that searches them or
         begins some of its own. Before one is open, using it raises HermesError."""

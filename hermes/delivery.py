@@ -2,9 +2,9 @@
 
 A reply is an item of the durable queue ``outbox``, put there in the commit that ends its turn. Its
 parts are made once and kept with it; before each send the item says which part is being attempted.
-After a crash in that gap nobody can know whether the platform got it: where the platform takes an
-idempotency key the part is sent again under the same one; elsewhere `ambiguous` decides, and the
-item's end says so.
+After a crash in that gap, and after a send that got no answer, nobody can know whether the platform
+took it: where it takes an idempotency key the part is sent again under the same one; elsewhere
+`ambiguous` decides, and the item's end says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -38,10 +38,20 @@ LONGEST = 300.0
 
 REMEMBERED = 1000
 """Ends of parcels that are kept for whoever asks how it went."""
+PATIENCE = 300.0
+"""Seconds one send may take, an upload too. A platform has shorter times of its own."""
 RECALL = 10.0
 """A lost draft is looked for until the pause between two attempts is as many seconds."""
 
 Ambiguous: TypeAlias = Literal["resend", "drop"]
+
+
+def back_off() -> Iterator[float]:
+    """Give the seconds to wait before each further attempt."""
+    wait = 1.0
+    while True:
+        yield wait * random.uniform(0.8, 1.2)
+        wait = min(LONGEST, wait * 2)
 
 
 class Delivery:
@@ -80,8 +90,7 @@ class Delivery:
         for item in await self._store.pending(QUEUE):
             if before is not None and item.time >= before:
                 continue
-            parcel = msgspec.json.decode(item.item, type=Parcel)
-            self.post(msgspec.structs.replace(parcel, drafted=not parcel.draft))
+            self.post(msgspec.json.decode(item.item, type=Parcel))
 
     def post(self, parcel: Parcel) -> None:
         """Send a reply that is in the outbox. Returns at once."""
@@ -119,6 +128,10 @@ class Delivery:
         except Broken as broken:
             self._log.error("reply not prepared", error=one_line(broken))
             return (Part(outgoing.key, UNREADABLE),)
+
+    def busy(self, chat: SessionKey) -> bool:
+        """Whether something is still to be sent to *chat*."""
+        return chat in self._workers
 
     async def idle(self) -> None:
         """Wait until everything posted has been sent or given up; what is for a platform that is
@@ -173,27 +186,33 @@ class Delivery:
             if not parcel.outgoing.key.chat:
                 parcel = await self._to_home(parcel)
             parcel = msgspec.structs.replace(parcel, parts=await self.parts(parcel.outgoing))
-        if parcel.drafted and not parcel.sent and not parcel.attempting:
+        if parcel.doubtful and not parcel.sent and not parcel.attempting:
             parcel = await self._with_lost_draft(parcel)
         end, why = "delivered", ""
         if not parcel.outgoing.key.chat:
             end, why = "failed", NO_HOME.format(platform=parcel.outgoing.key.platform)
             parcel = msgspec.structs.replace(parcel, parts=())
-        if parcel.attempting:
-            parcel, end = self._after_crash(parcel)
+        if parcel.attempting or (parcel.doubtful and not parcel.sent):
+            parcel, end = self._in_doubt(parcel)
+        waits = back_off()
         while parcel.parts is not None and len(parcel.sent) < len(parcel.parts):
             number = len(parcel.sent)
             part = msgspec.structs.replace(parcel.parts[number], token=f"{parcel.key}:{number}")
             if number == 0 and parcel.draft:
                 part = msgspec.structs.replace(part, edits=parcel.draft)
-            receipt = await self._send(parcel, part)
+            receipt = await self._send(parcel, part, waits)
             if receipt is None:
                 return
             if isinstance(receipt, Failure):
+                if receipt.retryable:
+                    parcel = msgspec.structs.replace(parcel, attempting=True)
+                    parcel, end = self._in_doubt(parcel)
+                    continue
                 self._log.warning("reply not delivered", to=str(part.key), why=receipt.message)
                 end, why = "failed", receipt.message
                 break
             self.sent[part.key.platform] = now()
+            waits = back_off()
             parcel = msgspec.structs.replace(
                 parcel, sent=(*parcel.sent, receipt.id), attempting=False
             )
@@ -209,7 +228,7 @@ class Delivery:
         return msgspec.structs.replace(parcel, outgoing=msgspec.structs.replace(outgoing, key=home))
 
     async def _with_lost_draft(self, parcel: Parcel) -> Parcel:
-        """Find the draft that an earlier process may have sent, for the reply to replace it."""
+        """Find the draft that may have been sent, for the reply to replace it."""
         platform = self._platforms(parcel.outgoing.key.platform)
         if platform is None or not platform.limits.edits:
             return parcel
@@ -218,7 +237,9 @@ class Delivery:
         wait = 0.2
         while wait < RECALL:
             try:
-                return msgspec.structs.replace(parcel, draft=await platform.recall(part))
+                found = await asyncio.wait_for(platform.recall(part), RECALL)
+                doubtful = not found and not platform.limits.keyed  # it knows what has a key
+                return msgspec.structs.replace(parcel, draft=found, doubtful=doubtful)
             except Failed as failed:  # it may only just be opening
                 if not failed.failure.retryable:
                     break
@@ -229,16 +250,20 @@ class Delivery:
             wait *= 2
         return parcel
 
-    def _after_crash(self, parcel: Parcel) -> tuple[Parcel, str]:
-        """Decide about the part that an earlier process may have sent."""
+    def _in_doubt(self, parcel: Parcel) -> tuple[Parcel, str]:
+        """Decide about the part that the platform may have taken: a crash, or no answer came."""
         assert parcel.parts is not None
         platform = self._platforms(parcel.outgoing.key.platform)
-        if (platform is not None and platform.limits.keyed) or (parcel.draft and not parcel.sent):
+        keyed = platform is not None and platform.limits.keyed and not parcel.doubtful
+        if keyed or (parcel.draft and not parcel.sent):
             return parcel, "delivered"  # the same key, or the same draft: shown once either way
         number = len(parcel.sent)
-        if self._ambiguous == "drop":
-            return msgspec.structs.replace(parcel, sent=(*parcel.sent, "")), "delivered:unknown"
+        if self._ambiguous == "drop" and parcel.attempting:
+            sent = (*parcel.sent, "")
+            return msgspec.structs.replace(parcel, sent=sent, attempting=False), "delivered:unknown"
         again = parcel.parts[number]
+        if again.text.startswith(REPEATED):
+            return parcel, "delivered:repeated"
         marked = REPEATED + again.text
         # Made anew: the mark moves the places of the markup, and may make two messages of one.
         pieces = self._format(platform, marked) if platform else (Piece(marked),)
@@ -246,15 +271,18 @@ class Delivery:
             msgspec.structs.replace(again, text=piece.text, markup=piece.markup) for piece in pieces
         ]
         parts = (*parcel.parts[:number], *repeated, *parcel.parts[number + 1 :])
-        return msgspec.structs.replace(parcel, parts=parts), "delivered:repeated"
+        made = msgspec.structs.replace(parcel, parts=parts, doubtful=False)
+        return made, "delivered:repeated"
 
-    async def _send(self, parcel: Parcel, part: Part) -> Receipt | Failure | None:
+    async def _send(
+        self, parcel: Parcel, part: Part, waits: Iterator[float]
+    ) -> Receipt | Failure | None:
         """Send one part, again and again while that may help; None where another process did.
 
         The item says "attempting" only while nobody can know: not while the platform is away, and
-        not once it said that it did not take the part.
+        not once it said that it did not take the part. A retryable failure is given where nobody
+        can: the next attempt would be a repeat.
         """
-        wait = 1.0
         while True:
             platform = self._platforms(part.key.platform)
             if platform is None and self._ending:
@@ -271,21 +299,26 @@ class Delivery:
             reach("delivery.sent")
             if not isinstance(receipt, Failure) or not receipt.retryable:
                 return receipt
-            if receipt.kind == "rate_limit":
+            if not receipt.unsure and not part.text.startswith(REPEATED):
                 parcel = msgspec.structs.replace(parcel, attempting=False)
                 if not await self._keep(parcel):
                     return None
-            pause = receipt.retry_after or wait * random.uniform(0.8, 1.2)
-            await self._pause(parcel, receipt.message, pause)
-            wait = min(LONGEST, wait * 2)
+            await self._pause(parcel, receipt.message, receipt.retry_after or next(waits))
+            if receipt.unsure:
+                return receipt
 
     async def _ask(self, platform: Platform, part: Part) -> Receipt | Failure:
+        name = part.key.platform
         try:
-            return await platform.send(part)
+            async with asyncio.timeout(PATIENCE):
+                return await platform.send(part)
         except Failed as failed:
             return failed.failure
+        except TimeoutError:
+            said = f"{name} did not end a send in {PATIENCE:g} s"
+            return Failure("timeout", said, name, unsure=True)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
-            return Failure("plugin", one_line(error), part.key.platform)
+            return Failure("plugin", one_line(error), name)
 
     async def _pause(self, parcel: Parcel, why: str, seconds: float) -> None:
         """Wait, less long where a platform comes back meanwhile."""

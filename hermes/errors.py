@@ -48,6 +48,8 @@ class Failure(msgspec.Struct, frozen=True):
     """HTTP status, where there was one."""
     retry_after: float | None = None
     """Seconds the vendor asked to wait."""
+    unsure: bool = False
+    """No answer came: what was asked for may have been done all the same."""
 
     @property
     def retryable(self) -> bool:

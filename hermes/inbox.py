@@ -17,6 +17,8 @@ from hermes.platform import Inbound, Inbox
 from hermes.store import Change, Enqueue, SetState, Settle, Store
 
 QUEUE = "inbox"
+DRAFTING = "?"
+"""Stands for a draft's id while it is being sent."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -26,7 +28,7 @@ class Entry(msgspec.Struct, frozen=True):
     session: str = ""
     """The conversation whose turn took it; empty until then."""
     draft: str = ""
-    """Id of the message that shows the answer as it grows."""
+    """Id of the message that shows the answer as it grows; `DRAFTING` while it is being sent."""
 
 
 def entry_key(inbound: Inbound) -> str:

@@ -50,6 +50,8 @@ class Intake:
         self._receive: Next[Inbound, Admission] = self._chain(self._admit)
         self._lanes: dict[SessionKey, asyncio.Queue[Entry]] = {}
         self._at_work: set[str] = set()
+        self._posted: dict[SessionKey, asyncio.Event] = {}
+        """Chat to whether the reply to the message that came last is in the outbox's line."""
 
     def _chain(self, innermost: Next[Inbound, Admission]) -> Next[Inbound, Admission]:
         return compose("receive", self._runtime.links, innermost)
@@ -164,6 +166,7 @@ class Intake:
             person=inbound.person or inbound.sender.id,
             role=inbound.role or "guest",
             can_ask=True,
+            group=inbound.group,
         )
 
     def _vouched(self, inbound: Inbound) -> Authority | None:
@@ -211,19 +214,27 @@ class Intake:
         *refused* is the notice to a sender who may not talk to us any more; his turn only ends.
         """
         shown_on = None if inbound.answer_to else self._platform(inbound)
-        following = Following(self._gateway, shown_on, inbound, entry, resumed=resume)
+        before, posted = self._posted.get(inbound.key), asyncio.Event()
+        self._posted[inbound.key] = posted
+
+        def first_in_line() -> bool:
+            sending = self._gateway.delivery.busy(inbound.key)
+            return (before is None or before.is_set()) and not sending
+
+        following = Following(self._gateway, shown_on, inbound, entry, first_in_line)
         parcel: list[Parcel] = []
         answer_to = inbound.answer_to or inbound.key
         reply_to = "" if inbound.answer_to else inbound.id
 
         def ending(result: TurnResult) -> tuple[Change, ...]:
+            following.over = True
             end = settled(inbound, "answered" if refused is None else "refused")
             text = _said(result) if refused is None else refused
             if not text:
                 return (end,)
             outgoing = Outgoing(answer_to, text, reply_to=reply_to)
             key = entry_key(inbound)
-            parcel.append(Parcel(key, outgoing, following.draft, drafted=following.lost))
+            parcel.append(Parcel(key, outgoing, following.draft, doubtful=following.unsure))
             return end, enqueue(parcel[-1])
 
         listener = Listener()
@@ -241,13 +252,20 @@ class Intake:
         )
 
         async def follow() -> None:
-            await following.follow(listener)
+            state = await following.follow(listener)
             self._at_work.discard(entry_key(inbound))
             if parcel and letter.ended:
                 # The first draft may have been on its way still when the turn ended.
                 self._gateway.delivery.post(
-                    msgspec.structs.replace(parcel[-1], draft=following.draft)
+                    msgspec.structs.replace(
+                        parcel[-1], draft=following.draft, doubtful=following.unsure
+                    )
                 )
+            posted.set()
+            if self._posted.get(inbound.key) is posted:
+                del self._posted[inbound.key]
+            if state is not None:
+                await following.mark(state)
 
         self._gateway.spawn(follow())
         return letter

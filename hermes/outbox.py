@@ -39,8 +39,8 @@ class Parcel(msgspec.Struct, frozen=True):
     """Ids of the parts that the platform took."""
     attempting: bool = False
     """The next part may or may not have been sent."""
-    drafted: bool = False
-    """An earlier process may have sent a draft whose id nobody knows."""
+    doubtful: bool = False
+    """A draft may be shown whose id nobody knows: unless it is found, the reply repeats it."""
 
 
 class Sent(msgspec.Struct, frozen=True):

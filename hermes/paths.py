@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -59,6 +61,37 @@ class HomePaths:
     def of(self, plugin: str) -> Paths:
         """Give the folders of one plugin."""
         return PluginPaths(self, plugin)
+
+
+class IncognitoPaths(HomePaths):
+    """A home that is read and never written: what must lie somewhere lies in memory, where the
+    system has a folder for that, and is gone at the end.
+
+    What a killed process left there goes when the next one begins.
+    """
+
+    PREFIX = "hermes-incognito-"
+
+    def __init__(self, home: Path | str | None = None) -> None:
+        super().__init__(home)
+        memory = Path("/dev/shm")
+        top = memory if os.access(memory, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+        self._sweep(top)
+        self._elsewhere = Path(tempfile.mkdtemp(prefix=f"{self.PREFIX}{os.getpid()}-", dir=top))
+        for name in ("cache", "data", "logs", "run", "outputs"):
+            self.__dict__[name] = private(self._elsewhere / name)
+
+    def vanish(self) -> None:
+        """Remove everything that was written."""
+        shutil.rmtree(self._elsewhere, ignore_errors=True)
+
+    def _sweep(self, top: Path) -> None:
+        for left in top.glob(f"{self.PREFIX}*"):
+            pid = left.name.removeprefix(self.PREFIX).partition("-")[0]
+            if left.is_symlink() or left.stat().st_uid != os.getuid() or not pid.isdigit():
+                continue
+            if not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+                shutil.rmtree(left, ignore_errors=True)
 
 
 class PluginPaths(Paths):

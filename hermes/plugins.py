@@ -20,7 +20,7 @@ from hermes.errors import HermesError, NotFound, PluginError, one_line
 from hermes.index import SECONDS, Index, open_index
 from hermes.logs import Logs
 from hermes.offers import Offer
-from hermes.paths import HomePaths
+from hermes.paths import HomePaths, IncognitoPaths
 from hermes.provider import Models
 from hermes.schemas import SECRET, nearest
 from hermes.secrets import PluginSecrets, SecretStore
@@ -83,6 +83,8 @@ class Host:
         """Hears each problem of the configuration when it is read."""
         self._index = index
         self._overrides = dict(overrides or {})
+        self.incognito = False
+        """Nothing of what happens is kept; see `go_incognito`."""
         self._objects: dict[tuple[str, str], Any] = {}
         self._contexts: dict[str, PluginContext] = {}
         self._models = cast(Models, _NotYet("models"))
@@ -204,6 +206,18 @@ class Host:
                 raise PluginError(entry["name"], why, mend)
         raise NotFound(f"no {_singular(kind)} named {name}{nearest(name, every)}")
 
+    def go_incognito(self) -> None:
+        """From now on keep nothing: conversations live in the store named ``memory``, files in
+        memory, and no long-term memory takes part. Before anything else is asked of the host.
+        """
+        if self._contexts:
+            raise HermesError("too late to go incognito: plugins have been opened")
+        self.incognito = True
+        self.paths = IncognitoPaths(self.paths.home)
+        self.logs = Logs(self.paths, self.secrets, on_screen=self.logs.on_screen)
+        self._overrides["store"] = "memory"
+        self.__dict__.pop("config", None)
+
     # what it becomes ----------------------------------------------------------------------------
 
     def load(self, kind: str, name: str) -> Any:
@@ -274,6 +288,7 @@ class Host:
                 log=self.log(plugin),
                 models=self._models,
                 children=self._children,
+                incognito=self.incognito,
                 runtime=self._runtime,
             )
         return self._contexts[plugin]

@@ -33,6 +33,7 @@ from hermes.memory import Memory
 from hermes.models import ModelCalls
 from hermes.opening import Prompts, Tools
 from hermes.outbox import Outbox
+from hermes.paths import IncognitoPaths
 from hermes.plugins import Host
 from hermes.provider import ModelInfo
 from hermes.questions import Questions
@@ -149,6 +150,8 @@ class Runtime:
         await self.terminals.close()
         await self.resources.close()
         await self.children.close()
+        if isinstance(self.host.paths, IncognitoPaths):
+            self.host.paths.vanish()
 
     # -- conversations ------------------------------------------------------------------------
 
@@ -309,8 +312,11 @@ class Runtime:
     async def memories(self) -> list[Memory]:
         """Give the memories that take part: those that always do, then the configured one.
 
-        One that cannot be opened is left out; one that takes its time, until it is there.
+        One that cannot be opened is left out; one that takes its time, until it is there. None
+        takes part in what is incognito.
         """
+        if self.host.incognito:
+            return []
         names = [name for name, offer in self.host.offers("memory").items() if offer.always]
         chosen = self.host.config.section("hermes").memory
         if chosen and chosen not in names:

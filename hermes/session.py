@@ -74,6 +74,8 @@ class Authority(msgspec.Struct, frozen=True):
     allowances: tuple[Allowance, ...] = ()
     yolo: bool = False
     """The person asked not to be asked (``--yolo``). Policy decides what that still leaves out."""
+    group: bool = False
+    """Others read the answers: what is known of one person alone is not said there."""
 
 
 class SessionInfo(msgspec.Struct, frozen=True):

@@ -121,10 +121,13 @@ class Turns:
             failure = Failure(
                 "internal", f"The last turn was interrupted {why} and was not resumed."
             )
+            result = TurnResult.failed(failure)
             agent.transcript.note(Ended(status="failed", failure=failure), open_turn.id)
-            await agent.transcript.commit(await self._lapsed(info.id))
+            brings = letter.ending(result) if letter.resume and letter.ending else ()
+            await agent.transcript.commit(await self._lapsed(info.id), brings)
+            letter.ended = letter.resume
             letter.emit(Notice(failure.message))
-            return TurnResult.failed(failure)
+            return result
         letter.emit(Notice("Going on with the turn that was interrupted."))
         said = open_turn.said
         again = replace(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import httpx
 from telegram.error import (
     BadRequest,
     ChatMigrated,
     Conflict,
     Forbidden,
     InvalidToken,
+    NetworkError,
     RetryAfter,
     TelegramError,
     TimedOut,
@@ -18,6 +20,8 @@ from telegram.error import (
 from hermes import Failure, FailureKind
 
 TOO_LARGE = "entity too large"
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""With these nothing has left this machine."""
 MENDS = {
     "auth": "Telegram does not take the bot token: check TELEGRAM_BOT_TOKEN with @BotFather",
     "webhook": "a webhook takes the bot's updates; it is being removed",
@@ -29,7 +33,16 @@ def classify(error: TelegramError, redact: Callable[[str], str] = str) -> Failur
     """Give the failure that *error* is."""
     kind, message, wait = _meaning(error)
     status = {"auth": 401, "refused": 403, "bad_request": 400, "rate_limit": 429}.get(kind)
-    return Failure(kind, redact(message), source="telegram", status=status, retry_after=wait)
+    return Failure(
+        kind, redact(message), "telegram", status=status, retry_after=wait, unsure=_unsure(error)
+    )
+
+
+def _unsure(error: TelegramError) -> bool:
+    """Whether Telegram may have done it: the call went out, and no answer of Telegram's came."""
+    if isinstance(error, BadRequest) or not isinstance(error, NetworkError):
+        return False  # an answer: a refusal
+    return not isinstance(error.__cause__, UNSENT)
 
 
 def _meaning(error: TelegramError) -> tuple[FailureKind, str, float | None]:

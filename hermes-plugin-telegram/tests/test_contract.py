@@ -32,6 +32,14 @@ class TestTelegramPlatform(PlatformContract):
     def revoke(self, platform: Platform) -> None:
         self.telegram.revoke()
 
+    faults = ("half-open", "black-hole", "refuse", "errors", "cut", "drop", "deaf")
+
+    async def break_line(self, platform: Platform, fault: str) -> None:
+        await self.telegram.fault(fault)
+
+    async def mend_line(self, platform: Platform) -> None:
+        await self.telegram.heal()
+
     def key(self, platform: Platform) -> SessionKey:
         return SessionKey("telegram", str(self.chat.id))
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
-from typing import Any
+from random import Random
+from typing import Any, Literal, TypeAlias
 
 from hermes.errors import Failed, Failure
 from hermes.memory import Memory
@@ -55,12 +56,23 @@ class MemoryInbox(Inbox):
         return self.messages
 
 
+LineFault: TypeAlias = Literal["refuse", "half-open", "drop", "deaf"]
+"""What can be wrong with a line:
+
+* ``refuse``: nothing gets through, and the caller knows at once;
+* ``half-open``: calls get no answer and do nothing;
+* ``drop``: what is sent is taken, but the answer gets lost;
+* ``deaf``: all else works, but no update comes.
+"""
+
+
 class FakePlatform(Platform):
     """A messenger of one's own: `say` something to it, and look at what it `sent`.
 
     Updates stay until the inbox confirmed them, as with Telegram's offsets. *failures* are given to
     the next sends in order (None lets one through), *delay* seconds pass in each, and *edits* are
-    taken where the limits say so.
+    taken where the limits say so. It can do what real ones do to a client: `fault` breaks the line,
+    each update comes *copies* times, and *shuffle* brings those that wait together out of order.
     """
 
     def __init__(
@@ -70,11 +82,18 @@ class FakePlatform(Platform):
         name: str = "fake",
         delay: float = 0.0,
         failures: Iterable[Failure | None] = (),
+        copies: int = 1,
+        shuffle: Random | None = None,
+        answer_seconds: float = 0.1,
     ) -> None:
         self.limits = limits or PlatformLimits()
         self.name = name
         self.delay = delay
         self.failures = list(failures)
+        self.copies = copies
+        self.shuffle = shuffle
+        self.answer_seconds = answer_seconds
+        """Seconds of silence after which its client gives up on a call."""
         self.sent: list[Part] = []
         """Every part that was taken, in order, edits too."""
         self.shown: dict[str, str] = {}
@@ -82,6 +101,8 @@ class FakePlatform(Platform):
         self.typed: list[SessionKey] = []
         self.revoked = False
         """The token is no longer good: receiving and sending fail as authentication."""
+        self.line: LineFault | None = None
+        """What is wrong with the line now."""
         self._updates: list[Inbound] = []
         self._wake = asyncio.Event()
         self._took = asyncio.Event()
@@ -117,21 +138,49 @@ class FakePlatform(Platform):
         self.revoked = True
         self._wake.set()
 
+    def fault(self, fault: LineFault) -> None:
+        """Break the line until `heal`."""
+        self.line = fault
+        self._wake.set()
+
+    def heal(self) -> None:
+        """Mend the line."""
+        self.line = None
+        self._wake.set()
+
     async def run(self, inbox: Inbox) -> None:
         done = int(await inbox.cursor() or 0)
         while True:
             self._wake.clear()
-            self._check_token()
-            for number in range(done, len(self._updates)):
-                await inbox.put((self._updates[number],), cursor=str(number + 1))
-                done = number + 1
+            await self._check_line()
+            if self.line != "deaf":
+                for batch in self._batches(done):
+                    done += len(batch)
+                    await inbox.put(self._as_they_come(batch), cursor=str(done))
             await self._wake.wait()
+
+    def _batches(self, done: int) -> list[list[Inbound]]:
+        waiting = self._updates[done:]
+        return [waiting] if self.shuffle and waiting else [[each] for each in waiting]
+
+    def _as_they_come(self, batch: list[Inbound]) -> tuple[Inbound, ...]:
+        come = batch * self.copies
+        if self.shuffle:
+            self.shuffle.shuffle(come)
+        return tuple(come)
 
     async def send(self, part: Part) -> Receipt:
         await asyncio.sleep(self.delay)
-        self._check_token()
+        await self._check_line()
         if self.failures and (failure := self.failures.pop(0)):
             raise Failed(failure)
+        receipt = self._take(part)
+        if self.line == "drop":
+            await asyncio.sleep(self.answer_seconds)
+            raise self._no_answer()
+        return receipt
+
+    def _take(self, part: Part) -> Receipt:
         if self.limits.keyed and part.token in self._tokens:
             return Receipt(self._tokens[part.token])
         self._check(part)
@@ -146,12 +195,24 @@ class FakePlatform(Platform):
     async def recall(self, part: Part) -> str:
         return self._tokens.get(part.token, "")
 
-    async def typing(self, key: SessionKey) -> None:
-        self.typed.append(key)
+    async def _check_line(self) -> None:
+        """Fail as the client does on this line, and with a bad token."""
+        if self.line == "refuse":
+            raise Failed(Failure("transient", "connection refused", self.name))
+        if self.line == "half-open":
+            await asyncio.sleep(self.answer_seconds)
+            raise self._no_answer()
+        self._check_token()
 
     def _check_token(self) -> None:
         if self.revoked:
             raise Failed(Failure("auth", "Unauthorized", source=self.name, status=401))
+
+    def _no_answer(self) -> Failed:
+        return Failed(Failure("timeout", "no answer in time", self.name, unsure=True))
+
+    async def typing(self, key: SessionKey) -> None:
+        self.typed.append(key)
 
     def _check(self, part: Part) -> None:
         if not part.text and part.attachment is None:

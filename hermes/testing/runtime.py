@@ -52,6 +52,7 @@ class GivenHost:
         context: PluginContext | None = None,
     ) -> None:
         self._offers = offers
+        self.incognito = False
         self.paths = SimpleNamespace(
             home=home,
             run=home / "run",

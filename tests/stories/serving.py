@@ -20,7 +20,7 @@ from hermes.gateway import Gateway
 from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Admission, Inbound, Inbox, Part, Platform, PlatformLimits, Receipt
 from hermes.session import Account, SessionKey
-from hermes.testing import make_context
+from hermes.testing import Say, make_context
 from hermes.testing.provider import ScriptedProvider
 from hermes.testing.runtime import AllowAll, open_runtime
 from hermes_plugin_sqlite.store import SQLiteStore
@@ -80,8 +80,11 @@ class LetIn(Middleware):
         return await call_next(msgspec.structs.replace(inbound, role="user", person="p"))
 
 
-def echo(request: Any) -> str:
-    return f"re: {request.spec.messages[-1].text}"
+def echo(request: Any) -> Say:
+    """Answer; where drafts are shown, slowly enough for one."""
+    shown = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.1 if EDITS else 0.0, shown.set)
+    return Say(chunks=("re: ", request.spec.messages[-1].text), hold=shown, hold_after=1)
 
 
 async def main() -> None:

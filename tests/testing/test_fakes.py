@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
-from hermes import Failed, Failure, Part, PlatformLimits, PluginError, Secret, Store
+from hermes import Failed, Failure, Inbound, Part, PlatformLimits, PluginError, Secret, Store
 from hermes.splitting import measure
 from hermes.testing import (
     Asker,
@@ -55,6 +56,38 @@ class TestFakePlatform(PlatformContract):
 
     def revoke(self, platform: FakePlatform) -> None:  # type: ignore[override]
         platform.revoke()
+
+    faults = ("refuse", "half-open", "drop", "deaf")
+
+    async def break_line(self, platform: FakePlatform, fault: str) -> None:  # type: ignore[override]
+        platform.fault(fault)  # type: ignore[arg-type]
+
+    async def mend_line(self, platform: FakePlatform) -> None:  # type: ignore[override]
+        platform.heal()
+
+
+async def test_updates_come_as_often_and_in_such_order_as_told() -> None:
+    platform, inbox = FakePlatform(copies=3, shuffle=Random(1)), Taking()
+    for number in range(4):
+        platform.say(f"{number}")
+    task = asyncio.ensure_future(platform.run(inbox))
+    while len(inbox.put_in) < 12:
+        await asyncio.sleep(0)
+    task.cancel()
+    assert sorted(inbox.put_in) == sorted("0123" * 3)
+    assert inbox.put_in != sorted(inbox.put_in)
+
+
+class Taking(MemoryInbox):
+    """Counts repeats too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.put_in: list[str] = []
+
+    async def put(self, messages: tuple[Inbound, ...], *, cursor: str = "") -> None:
+        self.put_in += [message.text for message in messages]
+        await super().put(messages, cursor=cursor)
 
 
 async def test_a_platform_fails_as_it_is_told_and_then_goes_on() -> None:

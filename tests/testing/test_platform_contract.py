@@ -24,6 +24,11 @@ class Suite(PlatformContract):
         return list(platform.shown.values())
     def revoke(self, platform):
         platform.revoke()
+    faults = ("refuse", "half-open", "drop", "deaf")
+    async def break_line(self, platform, fault):
+        platform.fault(fault)
+    async def mend_line(self, platform):
+        platform.heal()
 
 class TestGood(Suite):
     pass
@@ -137,6 +142,25 @@ class Vague(FakePlatform):
             raise Failed(Failure("transient", "Unauthorized"))
 class TestVague(Suite):
     kind = Vague
+
+class SkipsWhatItMissed(FakePlatform):
+    async def run(self, inbox):
+        if self.restarted:
+            await inbox.put((), cursor=str(len(self._updates)))
+        self.restarted = True
+        await super().run(inbox)
+    restarted = False
+class TestSkipsWhatItMissed(Suite):
+    kind = SkipsWhatItMissed
+    heals_in = 0.5
+    async def test_what_could_not_be_kept_comes_again(self, opened): ...
+    async def test_it_goes_on_from_the_kept_cursor(self, opened): ...
+
+class AlwaysSure(FakePlatform):
+    def _no_answer(self):
+        return Failed(Failure("timeout", "no answer"))
+class TestAlwaysSure(Suite):
+    kind = AlwaysSure
 """
 
 FAULTS = {
@@ -157,6 +181,8 @@ FAULTS = {
     "TestStartsNow": "it_goes_on_from_the_kept_cursor",
     "TestStubborn": "it_stops_at_once_when_cancelled",
     "TestVague": "bad_credentials_are_an_authentication_failure",
+    "TestSkipsWhatItMissed": "each_fault_of_the_line_heals_without_anybody_doing_anything",
+    "TestAlwaysSure": "a_send_says_whether_it_may_have_arrived",
 }
 
 

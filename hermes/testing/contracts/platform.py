@@ -7,6 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from random import Random
+from typing import ClassVar
 
 import pytest
 
@@ -14,6 +15,8 @@ from hermes.errors import Failed
 from hermes.platform import Part, Platform
 from hermes.session import SessionKey
 from hermes.splitting import measure
+from hermes.supervisor import Supervised
+from hermes.testing.context import CapturedLog
 from hermes.testing.fakes import MemoryInbox
 from hermes.testing.markdown import generate
 
@@ -49,6 +52,20 @@ class PlatformContract:
     @abstractmethod
     def revoke(self, platform: Platform) -> None:
         """Make our credentials bad."""
+        raise NotImplementedError
+
+    faults: ClassVar[tuple[str, ...]] = ()
+    """What `break_line` can do to the line. Of these names two mean the same everywhere:
+    ``refuse``, nothing gets through, and ``drop``, what is sent is taken but the answer is lost."""
+    heals_in = 10.0
+    """Seconds after which what was said during a fault is there, once the fault is over."""
+
+    async def break_line(self, platform: Platform, fault: str) -> None:
+        """Break the line to the far side so."""
+        raise NotImplementedError
+
+    async def mend_line(self, platform: Platform) -> None:
+        """Mend the line again."""
         raise NotImplementedError
 
     def key(self, platform: Platform) -> SessionKey:
@@ -166,6 +183,36 @@ class PlatformContract:
             began = time.monotonic()
         assert time.monotonic() - began < 1.0
         assert run.task.cancelled()
+
+    async def test_each_fault_of_the_line_heals_without_anybody_doing_anything(
+        self, opened: Platform
+    ) -> None:
+        inbox, said = MemoryInbox(), list[str]()
+        kept = Supervised("it", lambda: opened.run(inbox), CapturedLog(), first=0.05, most=0.1)
+        kept.start()
+        for fault in self.faults:
+            for when in ("before", "during", "after"):
+                if when == "during":
+                    await self.break_line(opened, fault)
+                said.append(f"{when} {fault}")
+                self.say(opened, said[-1], str(len(said)))
+                if when == "during":
+                    await asyncio.sleep(0.05)
+                    await self.mend_line(opened)
+                got = await inbox.received(len(said), self.heals_in)
+            assert [message.text for message in got] == said
+            await opened.send(Part(self.key(opened), f"sent after {fault}"))
+        await kept.stop()
+
+    async def test_a_send_says_whether_it_may_have_arrived(self, opened: Platform) -> None:
+        for fault in {"refuse", "drop"} & {*self.faults}:
+            await self.break_line(opened, fault)
+            with pytest.raises(Failed) as raised:
+                await opened.send(Part(self.key(opened), fault))
+            await self.mend_line(opened)
+            assert raised.value.failure.retryable
+            assert raised.value.failure.unsure == (fault == "drop")
+            assert (fault in self.shown(opened)) == (fault == "drop")
 
     async def test_bad_credentials_are_an_authentication_failure(self, opened: Platform) -> None:
         self.revoke(opened)

@@ -93,7 +93,7 @@ class Chat:
         finally:
             if opening is not None:
                 opening.cancel()
-        if screen.live and self.here.info.records:
+        if screen.live and self.here.info.records and not self._request.incognito:
             screen.line(f"hermes -r {self.here.info.id} goes on with this conversation", "dim")
 
     async def _read(self, source: Source) -> str:

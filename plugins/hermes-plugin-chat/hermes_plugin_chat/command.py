@@ -29,6 +29,7 @@ BENEATH = "HERMES_CHILD"
     "-c", "--continue", "again", is_flag=True, help="Go on with the last conversation here."
 )
 @click.option("-r", "--resume", default="", metavar="ID|TITLE", help="Go on with a conversation.")
+@click.option("--incognito", is_flag=True, help="Keep nothing: it is gone at the end.")
 @click.option("--yolo", is_flag=True, help="Approve every tool call without asking.")
 @click.option("--max-turns", type=click.IntRange(1), help="Model calls a message may take.")
 @click.option("--no-stream", is_flag=True, help="Show text when it is whole.")
@@ -41,6 +42,7 @@ async def chat(context: CommandContext, **given: Any) -> None:
         again=given["again"],
         resume=given["resume"],
         yolo=given["yolo"],
+        incognito=given["incognito"],
         steps=given["max_turns"],
         stream=not given["no_stream"],
         directory=str(Path.cwd()),
@@ -52,6 +54,10 @@ async def chat(context: CommandContext, **given: Any) -> None:
         raise UsageError("-c goes on with the last conversation, -r with another: give one")
     if given["usage_file"] and oneshot is None:
         raise UsageError("--usage-file goes with -z")
+    if request.incognito and (request.again or request.resume):
+        raise UsageError("--incognito begins anew; -c and -r go on with what was kept")
+    if request.incognito:
+        context.host.go_incognito()
     if request.yolo and os.environ.get(BENEATH):
         raise Refused("--yolo is refused to a Hermes that a tool of Hermes started")
     with ending():

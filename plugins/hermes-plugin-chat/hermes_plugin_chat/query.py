@@ -12,7 +12,7 @@ from hermes_plugin_chat.oneshot import raise_for
 from hermes_plugin_chat.piped import with_input
 from hermes_plugin_chat.request import Request, at_terminal, check_toolsets, conversation
 from hermes_plugin_chat.screen import Screen
-from hermes_plugin_chat.talk import HISTORY
+from hermes_plugin_chat.talk import history_file
 
 
 async def answer_shown(context: CommandContext, request: Request, prompt: str) -> None:
@@ -24,7 +24,7 @@ async def answer_shown(context: CommandContext, request: Request, prompt: str) -
     runtime = await context.runtime()
     check_toolsets(runtime, request.toolsets)
     here = await conversation(runtime, request)
-    file = runtime.host.paths.home / HISTORY
+    file = history_file(runtime.host)
     with Keyboard(file, lambda text: []) if at_terminal() else nullcontext() as keyboard:
         chat = Chat(runtime, here, request, Screen(), keyboard)
         with chat.signals():
@@ -39,4 +39,5 @@ async def answer_shown(context: CommandContext, request: Request, prompt: str) -
                 failure=False,
             )
     raise_for(finished)
-    Screen(sys.stderr).line(f"hermes -r {here.info.id} goes on with this conversation", "dim")
+    if not request.incognito:
+        Screen(sys.stderr).line(f"hermes -r {here.info.id} goes on with this conversation", "dim")

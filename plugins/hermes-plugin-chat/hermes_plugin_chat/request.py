@@ -29,6 +29,8 @@ class Request(msgspec.Struct, frozen=True):
     resume: str = ""
     """Id, beginning of an id, or title."""
     yolo: bool = False
+    incognito: bool = False
+    """Nothing is kept."""
     steps: int | None = None
     stream: bool = True
 

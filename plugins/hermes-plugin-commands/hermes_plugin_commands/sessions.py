@@ -22,6 +22,7 @@ from hermes import (
     group,
 )
 from hermes_plugin_commands import journal
+from hermes_plugin_commands.searching import search
 from hermes_plugin_commands.words import age, count, line, short, size, table
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @group()
 @as_json_option
 async def sessions(context: CommandContext, as_json: bool) -> None:
-    """List conversations, and show, export, rename or delete them."""
+    """List conversations, and search, show, export, rename or delete them."""
     await _list(context, 20, "", as_json)
 
 
@@ -72,12 +73,18 @@ async def _list(context: CommandContext, limit: int, surface: str, as_json: bool
 @sessions.command()
 @click.argument("session", metavar="ID|TITLE")
 @click.option("--whole", is_flag=True, help="What tools gave, whole.")
+@click.option("--around", default=0, metavar="NUMBER", help="Only what stands around that record.")
+@click.option("--window", default=10, show_default=True, type=click.IntRange(1),
+              help="Records before and after it.")  # fmt: skip
 @as_json_option
-async def show(context: CommandContext, session: str, whole: bool, as_json: bool) -> None:
+async def show(
+    context: CommandContext, session: str, whole: bool, around: int, window: int, as_json: bool
+) -> None:
     """Show what was said in a conversation."""
     runtime = await context.runtime()
     info = await runtime.find(session)
-    records = await runtime.store.records(info.id)
+    after, limit = (max(0, around - window - 1), 2 * window + 1) if around else (0, None)
+    records = await runtime.store.records(info.id, after, limit)
     if as_json:
         data = {
             **journal.plain_data(info),
@@ -195,6 +202,9 @@ async def prune(context: CommandContext, days: int, dry_run: bool, yes: bool) ->
     text = f"Forget {count(len(old), 'conversation')} not used for {count(days, 'day')}, for good?"
     if yes or await _agreed(context, text):
         await _forget(context, runtime, old, f"not used for {days} days")
+
+
+sessions.add_command(search)
 
 
 @sessions.command()

@@ -165,3 +165,29 @@ async def test_stats_count(runtime: Runtime) -> None:
     assert "2 conversations" in (await give(sessions, "stats", context=context(runtime))).text
     data = json.loads((await give(sessions, "stats", "--json", context=context(runtime))).text)
     assert data["sessions"] == 2
+
+
+async def test_a_search_says_where_and_the_number_reads_on(runtime: Runtime) -> None:
+    said = await given(runtime, "search", "six", "by")
+    assert "user:" in said and "What is six by seven?" in said and "1 hit" in said
+    hit = json.loads(await given(runtime, "search", "--json", "six"))[0]
+    around = await given(runtime, "show", hit["session"], "--around", str(hit["seq"]))
+    assert "What is six by" in around
+    inside = await given(runtime, "search", "--in", hit["session"], "Oslo")
+    assert "Nobody said 'Oslo'" in inside
+    assert "2 hits" in await given(runtime, "search", "--tools", "--sort", "oldest", "Oslo")
+    assert "Nobody said" in await given(runtime, "search", "--person", "ann", "Oslo")
+
+
+async def test_a_journal_without_an_index_says_so(runtime: Runtime) -> None:
+    async def none(*_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    runtime.store.search = none  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match="cannot be searched"):
+        await given(runtime, "search", "x")
+
+
+async def given(runtime: Runtime, *arguments: str) -> str:
+    context = await give(sessions, *arguments, context=FakeCommandContext(runtime=runtime))
+    return context.text

@@ -16,6 +16,7 @@ from hermes import (
     NotFound,
     Opened,
     Question,
+    Refused,
     Reprompted,
     Rest,
     UsageError,
@@ -87,6 +88,7 @@ async def correct(context: CommandContext, label: str, text: str) -> None:
 
 
 async def _change(context: CommandContext, operation: Operation) -> str:
+    _check_kept(context)
     book, session = _book(context), context.session
     source = Source("person", session.id if session else "", "", context.surface)
     home = context.host.paths.home
@@ -180,6 +182,7 @@ async def forget_(context: CommandContext, yes: bool, everyone: bool, text: str)
         raise UsageError("say what to forget")
     if everyone and context.role != "owner":
         raise NotFound("--everyone is for the owner of this machine")
+    _check_kept(context)
     runtime = await context.runtime()
     person = None if everyone else context.person
     if not yes:
@@ -191,6 +194,11 @@ async def forget_(context: CommandContext, yes: bool, everyone: bool, text: str)
             return
     done = await forget(runtime, _book(context), text, person)
     context.reply(_said(done))
+
+
+def _check_kept(context: CommandContext) -> None:
+    if context.host.incognito:
+        raise Refused("this is incognito, and memories are left alone; use another terminal")
 
 
 def _said(done: Forgotten) -> str:

@@ -22,7 +22,7 @@ class Snapshot(PromptSection):
         self._context = context
 
     async def render(self, session: PromptSession) -> str:
-        if session.brief:
+        if session.brief or self._context.incognito:
             return ""
         return await asyncio.to_thread(self._read, session)
 

@@ -36,6 +36,8 @@ async def memory(
         asked = (one, *operations)
     if not asked:
         return ToolResult.error("Say an action (add, replace, remove), or operations.")
+    if call.context.incognito:
+        return ToolResult.error("Not kept: this conversation is incognito, and nothing of it is.")
     session = call.request.session
     home = call.context.paths.home
     book = Book(home, call.authority.person, call.settings)

@@ -140,7 +140,7 @@ exec 2>&1 </dev/null;
 __hermes_job=$1;
 {identity}
 __hermes_say() { printf '\0%s %s\0' "$__hermes_job" "$*"; };
-__hermes_all=${TMPDIR:-/tmp}/hermes-$EUID;
+__hermes_all=${4:-${TMPDIR:-/tmp}}/hermes-$EUID;
 mkdir -p -m 700 -- "$__hermes_all" && [[ -O $__hermes_all && ! -L $__hermes_all ]] ||
   { __hermes_say gone "$__hermes_all is not ours"; exit 125; };
 __hermes_folder=$__hermes_all/$2;
@@ -149,7 +149,7 @@ find "$__hermes_all" -mindepth 2 -maxdepth 2 -name used -mmin +1440 -printf '%h\
 mkdir -p -m 700 -- "$__hermes_folder" && : >"$__hermes_folder/used" ||
   { __hermes_say gone "$__hermes_folder"; exit 125; };
 cd -- "${3:-$HOME}" 2>/dev/null || { __hermes_say gone directory; exit 125; };
-shift 3;
+shift 4;
 for __hermes_pair; do export "$__hermes_pair"; done;
 ( __hermes_new=$(unset -f __hermes_say; unset PWD SHLVL {mark}; shopt -p; umask -p; export -p;
   declare -f; declare -F; alias -p) 2>/dev/null;
@@ -162,16 +162,23 @@ __hermes_say end 0 1 "$PWD"
     .replace("{mark}", MARK)
     .replace("\n", " ")
 )
-"""Makes a terminal's folder and first snapshot. Its words: job, name of the folder, directory, and
-variables to add. Folders that nobody used for a day go."""
+"""Makes a terminal's folder and first snapshot. Its words: job, name of the folder, directory,
+where the folder is to be (else the temporary folder), and variables to add. Folders that nobody
+used for a day go."""
 
 
 def prepare(
-    job: str, name: str, directory: str, env: Mapping[str, str], *, shell: str = "bash"
+    job: str,
+    name: str,
+    directory: str,
+    env: Mapping[str, str],
+    *,
+    root: str = "",
+    shell: str = "bash",
 ) -> list[str]:
     """Make the words that prepare a terminal, in a login shell: its PATH is what a person has."""
     pairs = [f"{key}={value}" for key, value in env.items()]
-    return [shell, "--login", "-c", _PREPARE, "bash", job, name, directory, *pairs]
+    return [shell, "--login", "-c", _PREPARE, "bash", job, name, directory, root, *pairs]
 
 
 def run(
@@ -185,11 +192,15 @@ def run(
     command: str,
     keep: bool,
     stdin: bool,
+    most: int = INLINE,
     shell: str = "bash",
 ) -> tuple[list[str], bytes]:
-    """Make the words that run *command*, and what goes into their standard input before its own."""
+    """Make the words that run *command*, and what goes into their standard input before its own.
+
+    A command of more than *most* bytes goes there.
+    """
     data = command.encode("utf-8", "surrogatepass")
-    inline = len(data) + 4 * command.count("'") <= INLINE
+    inline = len(data) + 4 * command.count("'") <= most
     rest = ["keep" if keep else "", command, "0"] if inline else ["keep" if keep else "", ""]
     words = ["env", "-i", f"{MARK}={terminal}:{job}", shell, "--noprofile", "--norc", "-c", _SCRIPT]
     words += ["bash", job, identity, folder, snapshot, directory, *rest]
@@ -199,12 +210,11 @@ def run(
     return words, b"" if inline else data
 
 
-def kept(folder: str, words: Sequence[str], *, terminal: str, shell: str = "bash") -> list[str]:
+def kept(folder: str, words: Sequence[str], *, shell: str = "bash") -> list[str]:
     """Make the words that start *words* so that they outlive us, and show their output from a file
     in *folder* until they end.
     """
-    begin = ["env", f"{MARK}={terminal}:shown", shell, "--noprofile", "--norc", "-c", _KEEP, "bash"]
-    return [*begin, folder, *words]
+    return [shell, "--noprofile", "--norc", "-c", _KEEP, "bash", folder, *words]
 
 
 def end(identity: str, pattern: str, folder: str = "", *, shell: str = "bash") -> list[str]:

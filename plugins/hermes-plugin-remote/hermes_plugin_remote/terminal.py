@@ -44,6 +44,12 @@ class RemoteTerminal(Terminal):
     place = ""
     """What the other end is called in errors."""
     shell = "bash"
+    inline = envelope.INLINE
+    """Bytes of a command that may travel among the words."""
+    root = ""
+    """Where the terminal's folder is made there; empty: the temporary folder."""
+    named = True
+    """Whether the machine has a name and an id that it keeps, to be compared."""
 
     def __init__(self, context: PluginContext, spec: TerminalSpec) -> None:
         self.context = context
@@ -72,6 +78,15 @@ class RemoteTerminal(Terminal):
         Raise `TerminalError` when nothing ran. Everything that it prints goes to *feed*.
         """
 
+    @property
+    def opened(self) -> bool:
+        """Whether it was prepared at some time."""
+        return bool(self._token)
+
+    def reachable(self) -> bool:
+        """Whether it costs nothing to end what runs there; where not, nothing runs."""
+        return True
+
     def where(self) -> str:
         """Give the backend's own name of the machine, for the registry (`Handle.place`)."""
         return ""
@@ -97,7 +112,8 @@ class RemoteTerminal(Terminal):
         self._closed = True
         if self._folder:
             with contextlib.suppress(TerminalError, TimeoutError):
-                await self.end(Handle(f"{self._name}:.*", self._identity, self._folder))
+                if self.reachable():
+                    await self.end(Handle(f"{self._name}:.*", self._identity, self._folder))
                 self.context.children.forget(self._token)
         for channel in list(self._channels.values()):
             channel.lost(LostError(f"{self.place}: this terminal was closed"))
@@ -124,9 +140,10 @@ class RemoteTerminal(Terminal):
             if self._folder:
                 return
             marks = await self._introduced()
-            if self._identity not in ("", marks.said["here"]):
-                raise refusals.elsewhere(self.place, self._identity, marks.said["here"])
-            self._identity, self._folder = marks.said["here"], marks.said["folder"]
+            here = marks.said["here"] if self.named else ""
+            if self._identity not in ("", here):
+                raise refusals.elsewhere(self.place, self._identity, here)
+            self._identity, self._folder = here, marks.said["folder"]
             self.state = TerminalState(refusals.ending(marks)[2], marks.job)
         self._kept.clear()
         self._touch(marks.job)
@@ -140,7 +157,12 @@ class RemoteTerminal(Terminal):
     async def _introduced(self) -> Marks:
         marks = Marks(envelope.new_job())
         words = envelope.prepare(
-            marks.job, self._name, self.spec.directory, self._variables(), shell=self.shell
+            marks.job,
+            self._name,
+            self.spec.directory,
+            self._variables(),
+            root=self.root,
+            shell=self.shell,
         )
         channel = await self.connect(words, lambda data: void(marks.feed(data)))
         try:
@@ -223,7 +245,7 @@ class RemoteTerminal(Terminal):
         if keep:
             folder = f"{self._folder.rpartition('/')[0]}/kept-{marks.job}"
             handle = Handle(f"{owner}:{marks.job}", self._identity, folder, self.where())
-            words = envelope.kept(folder, words, terminal=self._name, shell=self.shell)
+            words = envelope.kept(folder, words, shell=self.shell)
             token = self.context.children.remote(
                 self.backend, handle.text(), what=command[:200], owner=self.spec.scope, keep=True
             )
@@ -279,6 +301,7 @@ class RemoteTerminal(Terminal):
             command=command,
             keep=lasting,
             stdin=stdin,
+            most=self.inline,
             shell=self.shell,
         )
 
@@ -308,13 +331,14 @@ class RemoteTerminal(Terminal):
 
     async def _through(self, channel: Channel, stdin: bytes) -> None:
         """Feed *stdin*. A command need not read it, and may end meanwhile."""
-        if stdin:
-            writing = self._hold(asyncio.ensure_future(channel.write(stdin)))
-            await asyncio.wait((writing, channel.exit), return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done():
-                writing.cancel()
-            elif not writing.cancelled():
-                writing.exception()
+        if not stdin:
+            return  # the envelope gives it none
+        writing = self._hold(asyncio.ensure_future(channel.write(stdin)))
+        await asyncio.wait((writing, channel.exit), return_when=asyncio.FIRST_COMPLETED)
+        if not writing.done():
+            writing.cancel()
+        elif not writing.cancelled():
+            writing.exception()
         with contextlib.suppress(TerminalError):
             await channel.end_input()
 

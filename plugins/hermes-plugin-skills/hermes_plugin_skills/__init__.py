@@ -26,7 +26,9 @@ def hermes_middleware() -> list[Offer]:
 @hookimpl
 def hermes_commands() -> list[Offer]:
     family = "hermes_plugin_skills.slash:SkillCommands"
+    commands = "hermes_plugin_skills.commands:skills"
     return [
+        Offer("skills", commands, "List skills, bring them in, say which may be used"),
         Offer("skill", family, "/<skill>: use a skill", family=True, surfaces=("chat",)),
     ]
 

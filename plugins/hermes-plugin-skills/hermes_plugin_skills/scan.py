@@ -58,7 +58,8 @@ PHRASES = {
     r"(the\s+)?(user|person|human)\b",
     "tells to skip approval": r"\b(skip|bypass|disable|avoid)\s+(\w+\s+){0,2}"
     r"(approvals?|permission (checks?|prompts?)|safety checks?)\b",
-    "asks for secrets": r"\b(print|send|upload|paste|include)\s+(\w+\s+){0,3}"
+    "asks for secrets": r"(?<!never )(?<!not )(?<!n't )"
+    r"\b(print|send|upload|paste|include)\s+(\w+\s+){0,3}"
     r"(api keys?|passwords?|private keys?|credentials|tokens?)\s+(to|into|in)\b",
 }
 _COMMANDS = {why: re.compile(pattern, re.MULTILINE) for why, pattern in COMMANDS.items()}

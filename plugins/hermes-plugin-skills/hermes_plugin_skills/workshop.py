@@ -114,6 +114,10 @@ class Workshop:
         """Give the hash of its bytes now."""
         return disk.digest(disk.digests(self.folder(candidate)))
 
+    def digest_of(self, skill: Skill) -> str:
+        """Give the hash of a skill's bytes now."""
+        return disk.digest(disk.digests(skill.folder))
+
     def live(self, name: str) -> Skill | None:
         """Give the skill that is there under *name*, in whatever state."""
         return next((e.skill for e in self.library.all() if e.skill.name == name), None)

@@ -12,5 +12,10 @@ def hermes_stores() -> list[Offer]:
             "sqlite",
             "hermes_plugin_sqlite.store:SQLiteStore",
             "One SQLite file in the home, with full-text search",
-        )
+        ),
+        Offer(
+            "memory",
+            "hermes_plugin_sqlite.store:IncognitoStore",
+            "In memory alone, gone with the process: for what is incognito",
+        ),
     ]

@@ -25,6 +25,10 @@ BUSY_SECONDS = 60
 APPLICATION = 0x4845524D
 """``PRAGMA application_id`` of a journal: "HERM"."""
 CACHE_KIB = 8192
+MEMORY = Path("/memory")
+"""Stands for no folder: a file in it is a database in this process's memory (SQLite's memdb), which
+connections of the same name share and the last to close takes with it."""
+_SHARED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
 LOG_LIMIT = 4 << 20
 """Bytes that a WAL file may keep when it is empty of news."""
 
@@ -116,12 +120,16 @@ def _said(file: Path, error: apsw.Error) -> str:
 
 def connect(file: Path, *, query_only: bool = False) -> apsw.Connection:
     """Open a connection, durable and private. Call inside `named`, in the thread that uses it."""
-    db = apsw.Connection(str(file))
+    if file.parent == MEMORY:
+        db = apsw.Connection(f"file:/{file.name}?vfs=memdb", flags=_SHARED)
+    else:
+        db = apsw.Connection(str(file))
     try:
         db.set_busy_timeout(BUSY_SECONDS * 1000)
-        _check_owner(db, file)
-        _private(file)
-        _write_ahead(db, file)
+        if file.parent != MEMORY:
+            _check_owner(db, file)
+            _private(file)
+            _write_ahead(db, file)
         for pragma in (
             "synchronous = FULL",
             "fullfsync = ON",

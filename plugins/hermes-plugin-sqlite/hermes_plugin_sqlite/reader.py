@@ -125,6 +125,12 @@ def counts(db: apsw.Connection) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
+def size(db: apsw.Connection) -> int:
+    """Count the bytes of a database that is no file."""
+    pages, each = db.execute("PRAGMA page_count").get, db.execute("PRAGMA page_size").get
+    return int(pages) * int(each)
+
+
 def damage(db: apsw.Connection) -> list[str]:
     """Look for damage in the file, in the index, and in what we promise of them."""
     found = [

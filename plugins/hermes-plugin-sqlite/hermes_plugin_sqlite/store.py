@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,7 +27,14 @@ from hermes import (
     StoreStats,
 )
 from hermes_plugin_sqlite import erase, reader, schema
-from hermes_plugin_sqlite.database import check_folder, check_library, connect, named, size
+from hermes_plugin_sqlite.database import (
+    MEMORY,
+    check_folder,
+    check_library,
+    connect,
+    named,
+    size,
+)
 from hermes_plugin_sqlite.search import Asked, relevance, search
 from hermes_plugin_sqlite.worker import Worker
 from hermes_plugin_sqlite.writer import Writer
@@ -37,6 +45,9 @@ FILE = "journal.db"
 """In the home. Hermes Agent's own is ``state.db``, so both can live in one folder."""
 
 
+_numbers = itertools.count(1)
+
+
 def _now() -> int:
     return time.time_ns() // 1000
 
@@ -45,7 +56,7 @@ class SQLiteStore(Store):
     """The journal in ``journal.db`` of the home. *clock* gives UTC microseconds."""
 
     def __init__(self, context: PluginContext, *, clock: Callable[[], int] = _now) -> None:
-        self._file: Path = context.paths.home / FILE
+        self._file = self._place(context)
         self._log = context.log
         self._clock = clock
         self._writer = Writer(self._file, clock)
@@ -53,6 +64,9 @@ class SQLiteStore(Store):
         self._searcher = Worker("hermes-sqlite-search", self._connect)
         self._searching: asyncio.Task[None] | None = None
         self._scrubbing: asyncio.Task[None] | None = None
+
+    def _place(self, context: PluginContext) -> Path:
+        return context.paths.home / FILE
 
     async def open(self) -> None:
         """Open or make the file, and bring it up to this version.
@@ -192,7 +206,7 @@ class SQLiteStore(Store):
         return StoreStats(
             sessions,
             records,
-            size(self._file),
+            size(self._file) or await self._read(reader.size),
             await self._read(schema.version),
             f"SQLite {apsw.sqlite_lib_version()}, apsw {apsw.apsw_version()}",
             self._writer.commits,
@@ -219,3 +233,10 @@ class SQLiteStore(Store):
 
     async def check(self) -> list[str]:
         return await self._read_aside(reader.damage)
+
+
+class IncognitoStore(SQLiteStore):
+    """A journal in this process's memory, and nowhere else: gone with the process."""
+
+    def _place(self, context: PluginContext) -> Path:
+        return MEMORY / f"journal-{next(_numbers)}"

@@ -20,7 +20,7 @@ import apsw
 from hermes import Append, Change, StoreError
 from hermes_plugin_sqlite import schema
 from hermes_plugin_sqlite.changes import Indexed, apply
-from hermes_plugin_sqlite.database import connect, named
+from hermes_plugin_sqlite.database import MEMORY, connect, named
 from hermes_plugin_sqlite.text import split
 from hermes_plugin_sqlite.worker import Worker, resolve
 
@@ -65,6 +65,8 @@ class Writer(Worker):
                 db.close()
                 raise
             db.set_wal_hook(self._committed)  # in place of the automatic checkpoint
+            if self._file.parent == MEMORY:  # no log, so it calls nobody
+                db.set_commit_hook(self._counted)
             return db
 
     def _committed(self, db: apsw.Connection, name: str, pages: int) -> int:
@@ -72,6 +74,10 @@ class Writer(Worker):
         self.commits += 1
         self._pages = pages
         return apsw.SQLITE_OK
+
+    def _counted(self) -> bool:
+        self.commits += 1
+        return False  # True would undo it
 
     async def commit(self, changes: Sequence[Change]) -> None:
         """Make *changes* durable, all or none."""

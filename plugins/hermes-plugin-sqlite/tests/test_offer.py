@@ -4,13 +4,15 @@ import subprocess
 import sys
 
 import hermes_plugin_sqlite
-from hermes_plugin_sqlite.store import SQLiteStore
+from hermes_plugin_sqlite.store import IncognitoStore, SQLiteStore
 
 
 def test_the_store_is_offered() -> None:
-    (offer,) = hermes_plugin_sqlite.hermes_stores()
-    assert offer.name == "sqlite"
-    assert offer.target == f"{SQLiteStore.__module__}:{SQLiteStore.__qualname__}"
+    offered = {offer.name: offer.target for offer in hermes_plugin_sqlite.hermes_stores()}
+    assert offered == {
+        name: f"{made.__module__}:{made.__qualname__}"
+        for name, made in {"sqlite": SQLiteStore, "memory": IncognitoStore}.items()
+    }
 
 
 def test_listing_the_offer_loads_no_database() -> None:

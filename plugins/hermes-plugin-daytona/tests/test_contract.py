@@ -1,0 +1,26 @@
+"""The Daytona terminal keeps the contract, through the unmodified SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from hermes import Terminal
+from hermes.testing import PluginContract, TerminalContract
+
+pytestmark = pytest.mark.xdist_group("daytona")  # one import of the SDK
+
+
+class TestPlugin(PluginContract):
+    distribution = "hermes-plugin-daytona"
+
+
+class TestDaytonaTerminal(TerminalContract):
+    @pytest.fixture
+    async def terminal(self, make_terminal) -> Terminal:
+        return await make_terminal()
+
+    @pytest.fixture
+    def reopen(self, make_terminal) -> Callable[[], Awaitable[Terminal]]:
+        return make_terminal
