@@ -20,6 +20,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -214,6 +215,40 @@ def test_data_can_be_read(block: Block) -> None:
     assert json.loads(block.text) if block.language == "json" else tomllib.loads(block.text)
 
 
+async def install(project: Path, site: Path) -> None:
+    """Build a project's wheel and install it into the folder *site*, fetching nothing."""
+    offline = ("--no-deps", "--no-build-isolation", "--offline", "--python", sys.executable)
+    await run("uv", "pip", "install", "-q", *offline, "--target", site, project, cwd=project)
+
+
+async def its_tests(project: Path, site: Path) -> str:
+    return await run(
+        *(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"),
+        *("--import-mode=importlib",),
+        cwd=project,
+        PYTHONPATH=str(site),
+    )
+
+
+async def test_the_example_plugin_is_installed_and_used(home: Path, tmp_path: Path) -> None:
+    """A repository of its own: a tool, a command, settings and a check, seen by every command."""
+    project, site = tmp_path / "project", tmp_path / "site"
+    shutil.copytree(ROOT / "examples" / "hermes-plugin-weather", project)
+    await install(project, site)
+
+    (home / "config.yaml").write_text(
+        "weather: {place: Berlin, geocoding: 'http://127.0.0.1:9/'}\n"
+    )
+    use = {"cwd": tmp_path, "PYTHONPATH": str(site)}
+    assert re.search(
+        "weather: .*, active", await run("hermes", "plugins", "info", "weather", **use)
+    )
+    assert "forecast" in await run("hermes", "tools", **use)
+    assert "PLACE" in await run("hermes", "weather", "--help", **use)
+    assert "weather service did not answer" in await run("bash", "-c", "hermes doctor; true", **use)
+    assert " passed" in await its_tests(project, site)
+
+
 @pytest.mark.parametrize("page", sorted(PROJECTS), ids=lambda page: str(page.relative_to(ROOT)))
 async def test_a_project_builds_installs_and_passes_its_own_tests(
     page: Path, home: Path, tmp_path: Path
@@ -223,19 +258,13 @@ async def test_a_project_builds_installs_and_passes_its_own_tests(
     for name, text in files.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
-    offline = ("--no-deps", "--no-build-isolation", "--offline", "--python", sys.executable)
-    await run("uv", "pip", "install", "-q", *offline, "--target", site, project, cwd=tmp_path)
+    await install(project, site)
     plugin = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]["hermes.plugins"]
     (name, module), *_ = plugin.items()
 
     listed = await run("hermes", "plugins", "info", name, cwd=tmp_path, PYTHONPATH=str(site))
     checked = await run("hermes", "plugins", "check", cwd=tmp_path, PYTHONPATH=str(site))
-    tests = await run(
-        *(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"),
-        *("--import-mode=importlib",),
-        cwd=project,
-        PYTHONPATH=str(site),
-    )
+    tests = await its_tests(project, site)
 
     assert re.search(rf"{name}: .*, active", listed)
     assert "all can be loaded" in checked
