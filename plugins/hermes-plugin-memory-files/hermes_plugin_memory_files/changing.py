@@ -42,14 +42,30 @@ class Source(msgspec.Struct, frozen=True):
     surface: str = ""
 
 
+class NeedsConsent(HermesError):
+    """A change would touch what a person wrote. *entries* are their texts."""
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        super().__init__("not changed: the person wrote this, and nobody can be asked here")
+        self.entries = list(entries)
+
+
 def apply(
-    book: Book, operations: Sequence[Operation], source: Source, project: Project | None
+    book: Book,
+    operations: Sequence[Operation],
+    source: Source,
+    project: Project | None,
+    *,
+    consent: bool = False,
 ) -> str:
     """Make all *operations*, or none; give what to say of it.
 
-    Raises HermesError, in words that its caller can act on, for one that cannot be made.
+    Raises HermesError, in words that its caller can act on, for one that cannot be made, and
+    NeedsConsent where the model would change what a person wrote and *consent* was not given.
     """
     with book.changing() as draft:
+        if source.by == "model" and not consent:
+            _check_writer(book, draft, operations, project)
         said = [_one(book, draft, operation, source, project) for operation in operations]
         places = {
             operation.target: book.place(operation.target, project) for operation in operations
@@ -62,6 +78,27 @@ def apply(
             draft.known.projects[project.key] = project.folder
         usage = [usage_of(draft, place) for place in places.values()]
     return "\n".join([*said, *usage])
+
+
+def _check_writer(
+    book: Book, draft: Draft, operations: Sequence[Operation], project: Project | None
+) -> None:
+    """Raise NeedsConsent where an entry that a person wrote would be replaced or removed."""
+    written: list[str] = []
+    for operation in operations:
+        if operation.action == "add":
+            continue
+        place = book.place(operation.target, project)
+        try:
+            place, number = _find(book, draft, place, operation.old_text)
+        except HermesError:
+            continue  # an earlier operation of the batch may add it; else it is said below
+        text = draft.entries(place)[number]
+        facts = draft.known.entries.get(document.label(text))
+        if (facts is None or facts.by != "model") and text != operation.content:
+            written.append(text)
+    if written:
+        raise NeedsConsent(written)
 
 
 def _one(
@@ -85,7 +122,7 @@ def _one(
     if operation.action == "add":
         label = draft.add(place, content, facts)
         return f"[m:{label}] is in {place.title}."
-    place, number = _find(book, draft, place, operation.old_text, content)
+    place, number = _find(book, draft, place, operation.old_text)
     old, label = draft.replace(place, number, content, facts)
     return f"[-m:{old}] is now [m:{label}] in {place.title}."
 
@@ -101,9 +138,7 @@ def _checked(content: str) -> str:
     return content
 
 
-def _find(
-    book: Book, draft: Draft, place: Place, old_text: str, content: str = ""
-) -> tuple[Place, int]:
+def _find(book: Book, draft: Draft, place: Place, old_text: str) -> tuple[Place, int]:
     """Find the entry that *old_text* is part of, or is the label of."""
     old_text = clean(old_text).strip()
     if not old_text:

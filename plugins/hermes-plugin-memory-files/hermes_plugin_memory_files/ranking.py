@@ -2,17 +2,18 @@
 
 Better none than a wrong one: a memory that has nothing to do with a task leads the model astray
 (pain point 37). So a message that names something that memories are about (a project, a person)
-gets memories of that alone; any other must share most of what it says with a memory.
+gets memories of that alone; any other must share most of what it says with a memory. A name that is
+an everyday word as well (``an anchor``) is read as the word.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hermes_plugin_memory_files.book import Entry
-from hermes_plugin_memory_files.words import names, words
+from hermes_plugin_memory_files.words import common, names, words
 
 COVERED = 0.5
 """Share of a message's weight that a memory must have, where no name is given."""
@@ -31,67 +32,79 @@ class Ranking:
         self._entries = entries
         self._words = [set(_all_words(entry)) for entry in entries]
         self._frequency = Counter(word for these in self._words for word in these)
-        self._names = _names(entries, self._words)
+        self._projects = {
+            word for entry in entries if entry.place.project for word in words(_project(entry))
+        }
+        counted = Counter(name for entry in entries for name in names(entry.text))
+        self._names = {n for n, count in counted.items() if count * 2 > self._frequency[n]}
 
     def best(self, message: str, before: str = "") -> list[Entry]:
         """Give the entries that *message* is about, best first. *before* is the message before it:
         it says which name "it" stands for.
         """
-        asked = Counter(words(message))
+        asked = set(words(message))
         if not asked or not self._entries:
             return []
-        named = (self._names | (names(message) & self._frequency.keys())) & set(asked)
-        if named:
-            return self._of(named, asked, at_least=0)
-        earlier = self._names & set(words(before))
-        if earlier and (found := self._of(earlier, asked, at_least=1)):
+        projects = self._projects & asked - common(message)
+        if projects:
+            return self._of(projects, asked)
+        named = (self._names | (names(message) & self._frequency.keys())) & asked - common(message)
+        if named and (found := self._of(named, asked, shared=2)):
             return found
-        return self._unnamed(asked)
+        earlier = (self._projects | self._names) & set(words(before)) - common(before)
+        if earlier and (found := self._of(earlier, asked | earlier, shared=2, each=True)):
+            return found
+        return self._unnamed(asked, only_general=bool(earlier))
 
-    def _of(self, named: set[str], asked: Counter[str], *, at_least: int) -> list[Entry]:
-        """Those of what is named. *at_least* so many other words must be shared."""
+    def _of(
+        self, named: set[str], asked: set[str], *, shared: int = 1, each: bool = False
+    ) -> list[Entry]:
+        """Give those of what is named, if the message has so many words in common with one of them
+        (*each*: those that it has them in common with), or says little but the name.
+        """
         rarest = min(named, key=lambda name: (self._frequency[name], name))
-        scored = [
-            (self._score(these, asked), number)
-            for number, these in enumerate(self._words)
-            if these & named and len((these - named) & set(asked)) >= at_least
-        ]
-        both = [each for each in scored if rarest in self._words[each[1]]]
-        return self._sorted(both or scored)
+        own = [number for number, these in enumerate(self._words) if rarest in these]
+        enough = [n for n in own if len(self._words[n] & asked) >= shared]
+        if not each and not enough:
+            total = self._total(asked)
+            enough = [n for n in own if self._score(n, asked) >= COVERED * total]
+        return self._sorted(enough if each or not enough else own, asked)
 
-    def _unnamed(self, asked: Counter[str]) -> list[Entry]:
-        total = sum(sorted((self._weight(word) for word in asked), reverse=True)[:LONG])
-        scored = [
-            (score, number)
-            for number, these in enumerate(self._words)
-            if (score := self._score(these, asked)) >= COVERED * total
-        ]
-        best = max(scored, default=(0.0, 0))[0]
-        return self._sorted([each for each in scored if each[0] >= NEAR * best])[:UNNAMED]
+    def _unnamed(self, asked: set[str], *, only_general: bool) -> list[Entry]:
+        """Give those that share most of the message. One that fits several projects alike is about
+        none of them; and one that follows on a name (*only_general*) about no other project.
+        """
+        total = self._total(asked)
+        scores = {number: self._score(number, asked) for number in range(len(self._entries))}
+        least = max(COVERED * total, NEAR * max(scores.values()))
+        found = self._sorted([n for n, score in scores.items() if score >= least], asked)
+        if only_general or len({entry.place for entry in found if entry.place.project}) > 1:
+            found = [entry for entry in found if not entry.place.project]
+        return found[:UNNAMED]
 
-    def _sorted(self, scored: list[tuple[float, int]]) -> list[Entry]:
-        scored.sort(key=lambda each: (-each[0], -self._entries[each[1]].facts.created, each[1]))
-        return [self._entries[number] for _, number in scored]
+    def _sorted(self, numbers: Iterable[int], asked: set[str]) -> list[Entry]:
+        """Sort by what is shared, newest first where that is the same."""
+        return sorted(
+            (self._entries[number] for number in numbers),
+            key=lambda entry: (
+                -sum(map(self._weight, asked & set(_all_words(entry)))),
+                -entry.facts.created,
+            ),
+        )
 
-    def _score(self, these: set[str], asked: Counter[str]) -> float:
-        return sum(self._weight(word) for word in these & set(asked))
+    def _score(self, number: int, asked: set[str]) -> float:
+        return sum(map(self._weight, self._words[number] & asked))
+
+    def _total(self, asked: set[str]) -> float:
+        return sum(sorted(map(self._weight, asked), reverse=True)[:LONG])
 
     def _weight(self, word: str) -> float:
         return math.log(1 + (len(self._entries) + 1) / (self._frequency[word] + 0.5))
 
 
 def _all_words(entry: Entry) -> list[str]:
-    project = entry.place.project
-    return words(entry.text) + (words(entry.place.title) if project else [])
+    return words(entry.text) + (words(_project(entry)) if entry.place.project else [])
 
 
-def _names(entries: Sequence[Entry], all_words: Sequence[set[str]]) -> set[str]:
-    """Give what memories are about: projects, and what most of them write as a name."""
-    counted: Counter[str] = Counter()
-    projects: set[str] = set()
-    for entry in entries:
-        counted.update(names(entry.text))
-        if entry.place.project:
-            projects.update(words(entry.place.title.removeprefix("project ")))
-    frequency = Counter(word for these in all_words for word in these)
-    return projects | {name for name, count in counted.items() if count * 2 > frequency[name]}
+def _project(entry: Entry) -> str:
+    return entry.place.title.removeprefix("project ")

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
-from hermes import ONCE, HermesError, Lane, ToolCall, ToolResult, tool
+from hermes import ONCE, HermesError, Lane, Question, ToolCall, ToolResult, tool
 from hermes_plugin_memory_files.book import Book, Target
-from hermes_plugin_memory_files.changing import Action, Operation, Source, apply
+from hermes_plugin_memory_files.changing import (
+    Action,
+    NeedsConsent,
+    Operation,
+    Source,
+    apply,
+)
 from hermes_plugin_memory_files.project import project_of
 from hermes_plugin_memory_files.sidecar import Confidence
 
@@ -42,10 +50,26 @@ async def memory(
     home = call.context.paths.home
     book = Book(home, call.authority.person, call.settings)
     source = Source("model", session.id, call.request.turn, session.surface)
+    project = project_of(session.directory, home)
     try:
-        said = await asyncio.to_thread(
-            lambda: apply(book, asked, source, project_of(session.directory, home))
-        )
+        try:
+            change = partial(apply, book, asked, source, project)
+            said = await asyncio.to_thread(change, consent=call.authority.yolo)
+        except NeedsConsent as needed:
+            if not await _consents(call, asked, needed):
+                raise
+            said = await asyncio.to_thread(change, consent=True)
     except HermesError as error:
         return ToolResult.error(str(error))
     return ToolResult(said)
+
+
+async def _consents(call: ToolCall, asked: Sequence[Operation], needed: NeedsConsent) -> bool:
+    """Ask the person about a change of what they wrote."""
+    if not call.authority.can_ask:
+        return False
+    old = "\n".join(f"  {text}" for text in needed.entries)
+    new = "\n".join(f"  {each.content}" for each in asked if each.content) or "  (nothing)"
+    text = f"Hermes wants to change what you wrote in your memory:\n{old}\nto:\n{new}"
+    question = Question(text, ("once", "deny"), purpose="approval", about=call.request.id)
+    return not (await call.ask(question)).denied

@@ -6,7 +6,6 @@ import re
 import unicodedata
 
 _WORD = re.compile(r"[^\W_]+")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[a-zA-Z])(?=\d)")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _STOP = """\
 a about after again all also am an and any are as ask at be because been before being but by can
@@ -19,6 +18,10 @@ which while who whom whose why will with without would yes you your"""
 _NAME = re.compile(
     r"(?:(?<=[^\s.!?:])[^\S\n]+[(\"'*]*(?=\w*[A-Z])|\b(?=[A-Z]\w+['’]s\b))([^\W\d_]\w*)"
 )
+_AFTER_ARTICLE = re.compile(
+    r"\b(?:an?|the|some|any|every|each|this|that|my|your|our|their)\s+((?:[^\W\d_]+\s+)?[a-z]+)\b"
+)
+_CAPITAL = re.compile(r"\b[A-Z]\w*")
 STOP = frozenset(_STOP.split())
 _ENDINGS = (
     ("ies", "y"), ("sses", "ss"), ("ments", ""), ("ment", ""), ("ings", ""), ("ing", ""),
@@ -35,11 +38,9 @@ def words(text: str) -> list[str]:
         if _CJK.search(word):
             found += [word[n : n + 2] for n in range(max(1, len(word) - 1))]
             continue
-        parts = _CAMEL.split(word)
-        for part in parts if len(parts) > 1 else [word]:
-            lower = part.casefold()
-            if lower not in STOP and (len(lower) > 1 or lower.isdigit()):
-                found.append(stem(lower))
+        lower = word.casefold()
+        if lower not in STOP and (len(lower) > 1 or lower.isdigit()):
+            found.append(stem(lower))
     return found
 
 
@@ -48,6 +49,13 @@ def names(text: str) -> set[str]:
     owner (``Rigel's port``).
     """
     return {each for found in _NAME.findall(text) for each in words(found)}
+
+
+def common(text: str) -> set[str]:
+    """Give the words that stand as everyday words: in small letters, after an article."""
+    return {each for found in _AFTER_ARTICLE.findall(text) for each in words(found)} - set(
+        words(" ".join(_CAPITAL.findall(text)))
+    )
 
 
 def stem(word: str) -> str:

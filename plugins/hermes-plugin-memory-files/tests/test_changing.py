@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hermes import HermesError
-from hermes.testing import make_call
+from hermes import Authority, HermesError
+from hermes.testing import Asker, make_call
 from hermes.testing.pytest_plugin import MakeContext
-from hermes_plugin_memory_files.changing import Operation
+from hermes_plugin_memory_files.changing import Operation, Source, apply
 from hermes_plugin_memory_files.tool import memory as memory_tool
 
 DAY = 86_400_000_000
@@ -257,3 +257,39 @@ async def test_the_tool_says_what_came_of_it_and_what_is_wrong(
     batch = {"operations": [{"action": "remove", "old_text": "Debian"}]}
     assert not (await memory_tool.run(make_call(memory_tool, batch, context=context))).is_error
     assert (home / "memories" / "MEMORY.md").read_text() == ""
+
+
+@pytest.mark.parametrize("wrote", ["with an editor", "by the command"])
+async def test_nothing_that_a_person_wrote_is_changed_without_asking(
+    plugin_context: MakeContext, home: Path, memories: Any, wrote: str
+) -> None:
+    if wrote == "with an editor":
+        (home / "memories").mkdir()
+        (home / "memories" / "USER.md").write_text("Likes tea")
+    else:
+        apply(memories.book(), [Operation("add", "user", "Likes tea")], Source("person"), None)
+    file = home / "memories" / "USER.md"
+    context = plugin_context("memory-files")
+    arguments = {"action": "replace", "target": "user", "old_text": "tea", "content": "Hates tea"}
+
+    def call(**more: Any) -> Any:
+        return make_call(memory_tool, arguments, context=context, **more)
+
+    nobody = await memory_tool.run(call(authority=Authority("cron")))
+    assert nobody.is_error and "the person wrote this" in nobody.text
+    asker = Asker("deny", "once")
+    asked = Authority("cli", can_ask=True)
+    assert (await memory_tool.run(call(authority=asked, ask=asker))).is_error
+    assert file.read_text().strip() == "Likes tea"
+    assert "Likes tea\nto:\n  Hates tea" in asker.questions[0].text
+    assert not (await memory_tool.run(call(authority=asked, ask=asker))).is_error
+    assert file.read_text().strip() == "Hates tea"
+
+
+async def test_what_the_model_wrote_itself_it_may_correct(
+    plugin_context: MakeContext, memories: Any
+) -> None:
+    memories.add("The port is 8080")
+    arguments = {"action": "replace", "old_text": "8080", "content": "The port is 9090"}
+    call = make_call(memory_tool, arguments, context=plugin_context("memory-files"))
+    assert not (await memory_tool.run(call)).is_error
