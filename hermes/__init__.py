@@ -12,7 +12,8 @@ _MODULES = {
     "messages": "Content Image Message Text Thinking ToolOutput ToolSpec ToolUse Usage clean user",
     "errors": "Busy ConfigError Conflict Failed Failure FailureKind HermesError NotFound"
     " PluginError Refused StoreError one_line",
-    "session": "Account Allowance Authority OWNER Role SessionId SessionInfo SessionKey",
+    "session": "Account Allowance Authority HeldAllowance OWNER Role SessionId SessionInfo"
+    " SessionKey",
     "records": "Answer Body Compacted Ended Erased Finished Note Opened QuestionAnswered"
     " QuestionPut Record Reprompted Resumed Rewound Started Steered Unknown UserSaid"
     " decode encode mentions searchable",
@@ -28,8 +29,8 @@ _MODULES = {
     "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
     " PlatformHealth PlatformLimits Receipt",
     "splitting": "cut_text measure split_text",
-    "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ TOGETHER Tool ToolCall"
-    " ToolRequest ToolResult Toolset ToolsetFamily tool",
+    "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ ShellCommand TOGETHER Tool"
+    " ToolCall ToolRequest ToolResult Toolset ToolsetFamily tool",
     "terminal": "CommandResult FileInfo Output Process Terminal TerminalBackend TerminalError"
     " TerminalLimits TerminalSpec TerminalState",
     "memory": "Memory",
@@ -180,6 +181,7 @@ if TYPE_CHECKING:
         Account as Account,
         Allowance as Allowance,
         Authority as Authority,
+        HeldAllowance as HeldAllowance,
         Role as Role,
         SessionId as SessionId,
         SessionInfo as SessionInfo,
@@ -229,6 +231,7 @@ if TYPE_CHECKING:
         Grant as Grant,
         Lane as Lane,
         Need as Need,
+        ShellCommand as ShellCommand,
         Tool as Tool,
         ToolCall as ToolCall,
         ToolRequest as ToolRequest,

@@ -27,6 +27,7 @@ from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
 from hermes.errors import NotFound, PluginError, one_line
 from hermes.events import AgentEvicted, Event
+from hermes.grants import Grants
 from hermes.identity import new_id, now
 from hermes.mailbox import Mailbox
 from hermes.memory import Memory
@@ -81,6 +82,8 @@ class Runtime:
         self.outbox: Outbox
         self.models = ModelCalls(host, self.resources)
         self.questions: Questions
+        self.grants: Grants
+        """What people allowed beforehand (§10)."""
         self.tools = Tools(host, self.resources, self.log)
         self.prompts = Prompts(host, self.log)
         self._turns = Turns(self)
@@ -136,6 +139,7 @@ class Runtime:
         name = host.config.section("hermes").store
         self.store = await self.resources.get("store", lambda: host.create("stores", name))
         self.questions = Questions(self.store)
+        self.grants = Grants(self.store)
         self.outbox = Outbox(self.store, host.paths)
         self._start_observers()
         self.terminals.reap_later()

@@ -61,6 +61,25 @@ class Allowance(msgspec.Struct, frozen=True):
     until: int | None = None
     """UTC microseconds."""
     why: str = ""
+    calls: tuple[str, ...] = ()
+    """`ToolCall.digest` of exact calls; empty means any that the other bounds cover."""
+
+
+class HeldAllowance(msgspec.Struct, frozen=True):
+    """An allowance, who holds it, and who gave it."""
+
+    holder: str
+    allowance: Allowance
+    by: PersonId
+    given: int
+    """UTC microseconds."""
+    bound: str = ""
+    """Hash of the text that it was given for (a job's, a route's); another text does not have it.
+    Empty: it is for the holder, whatever that says."""
+
+    @property
+    def id(self) -> str:
+        return self.allowance.id
 
 
 class Authority(msgspec.Struct, frozen=True):

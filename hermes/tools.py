@@ -84,6 +84,14 @@ TOGETHER = Lane("", shared=True)
 Arguments: TypeAlias = Mapping[str, Any]
 
 
+class ShellCommand(msgspec.Struct, frozen=True):
+    """A command that a call runs in its terminal, for a policy to read."""
+
+    text: str
+    directory: str = ""
+    """Where it starts, if not in the call's directory; relative to that."""
+
+
 class ToolResult(msgspec.Struct, frozen=True):
     """What a call gives back to the model. An error is a result too."""
 
@@ -120,6 +128,13 @@ class Tool(msgspec.Struct, frozen=True):
     """Name of the offer it came with. Set by the kernel."""
     plugin: str = ""
     """Set by the kernel."""
+    commands: Callable[[Arguments], tuple[ShellCommand, ...]] | None = None
+    """The shell commands that a call with these arguments runs in its terminal, and all that it
+    does beyond what `paths` and `hosts` say; none: it runs nothing. Where it is not said, a policy
+    knows of `needs` only."""
+    hosts: Callable[[Arguments], tuple[str, ...]] | None = None
+    """The hosts that a call with these arguments reaches (``name`` or ``name:port``), and no
+    others."""
 
     @property
     def name(self) -> str:
@@ -187,6 +202,9 @@ class ToolRequest(msgspec.Struct, frozen=True):
     key: str = ""
     """Idempotency key; the same again when a `KEYED` call is repeated."""
     grant: Grant | None = None
+    sources: tuple[str, ...] = ()
+    """Where text came from that the model had read when it asked for this (§10): ``web:…``,
+    ``file:…``, ``mcp:…``, ``message:…``. What is not the person's own word is among them."""
 
 
 class ToolCall:
@@ -298,6 +316,8 @@ def tool(
     needs: set[Need] | frozenset[Need] = ...,
     lane: Callable[[Arguments], Lane] | Lane = ...,
     paths: Callable[[Arguments], tuple[str, ...]] | None = ...,
+    commands: Callable[[Arguments], tuple[ShellCommand, ...]] | None = ...,
+    hosts: Callable[[Arguments], tuple[str, ...]] | None = ...,
     limit: int = ...,
     name: str = ...,
 ) -> Callable[[Function], Tool]: ...
@@ -309,6 +329,8 @@ def tool(
     needs: set[Need] | frozenset[Need] = EVERY_NEED,  # type: ignore[assignment]
     lane: Callable[[Arguments], Lane] | Lane = ALONE,
     paths: Callable[[Arguments], tuple[str, ...]] | None = None,
+    commands: Callable[[Arguments], tuple[ShellCommand, ...]] | None = None,
+    hosts: Callable[[Arguments], tuple[str, ...]] | None = None,
     limit: int = 8_000,
     name: str = "",
 ) -> Tool | Callable[[Function], Tool]:
@@ -334,6 +356,8 @@ def tool(
             (lambda arguments: fixed) if fixed is not None else lane,  # type: ignore[arg-type]
             paths,
             limit,
+            commands=commands,
+            hosts=hosts,
         )
 
     return make if function is None else make(function)

@@ -92,7 +92,8 @@ def made_up(choice: dict[str, Any], root: dict[str, Any], text: str) -> Any:
     if choice.get("type") == "array" and "$ref" in choice.get("items", {}):
         return [made_up(schemas.resolve(choice["items"], root), root, text)]
     if "properties" in choice:
-        return dict.fromkeys(choice["required"], text)
+        kinds = {n: schemas.resolve(choice["properties"][n], root) for n in choice["required"]}
+        return {name: kind.get("enum", [text])[-1] for name, kind in kinds.items()}
     return None
 
 

@@ -23,7 +23,12 @@ def hermes_commands() -> list[Offer]:
             "approvals",
             "hermes_plugin_approvals.commands:approvals",
             "List or take back what was allowed",
-        )
+        ),
+        Offer(
+            "grants",
+            "hermes_plugin_approvals.grants:grants",
+            "Show, give and revoke what jobs, routes and keys may do",
+        ),
     ]
 
 

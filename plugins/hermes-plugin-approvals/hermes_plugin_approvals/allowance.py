@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from hermes import Allowance, ToolCall
 from hermes_plugin_approvals import workspace
+from hermes_plugin_approvals.judging import Judgement
 
 
-async def covers(allowance: Allowance, call: ToolCall, now: float) -> bool:
+async def covers(allowance: Allowance, call: ToolCall, judgement: Judgement, now: float) -> bool:
     """Whether *allowance* covers *call* at Unix time *now*.
 
-    Every bound that is set must be known to hold. A folder bound holds only for tools that state
-    their paths: what a command touches nobody can tell. A host bound holds for no tool that needs
-    the network, since none can state its hosts.
+    Every bound that is set must be known to hold: a folder or a host that the call's tool does not
+    state, or that could not be read from its command, is not known.
     """
     if allowance.until is not None and now * 1_000_000 >= allowance.until:
         return False
-    if not call.tool.needs <= allowance.needs:
+    if allowance.calls and call.digest not in allowance.calls:
+        return False
+    if not judgement.needs <= allowance.needs:
         return False
     if allowance.tools and call.request.tool not in allowance.tools:
         return False
-    if allowance.hosts and "network" in call.tool.needs:
-        return False
-    return not allowance.folders or await _within(allowance.folders, call)
+    if allowance.hosts and "network" in judgement.needs:
+        hosts = judgement.hosts
+        if not hosts or not all(host in allowance.hosts for host in hosts):
+            return False
+    return not allowance.folders or await _within(allowance.folders, call, judgement)
 
 
-async def _within(folders: tuple[str, ...], call: ToolCall) -> bool:
-    paths = workspace.stated_paths(call)
+async def _within(folders: tuple[str, ...], call: ToolCall, judgement: Judgement) -> bool:
+    paths = judgement.paths
     if not paths or any(path.startswith(workspace.KEPT) for path in paths):
         return False
     real = await workspace.resolve(call, list(paths))

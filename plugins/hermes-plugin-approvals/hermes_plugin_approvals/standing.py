@@ -36,6 +36,8 @@ class Permission(msgspec.Struct, frozen=True):
     given: int
     """UTC microseconds."""
     lasts: Lasts = "always"
+    environment: str = ""
+    """Hash of what the command inherited when it was allowed."""
 
     @property
     def id(self) -> str:
@@ -51,15 +53,17 @@ class Standing:
         self._clock = clock
         self._writing = asyncio.Lock()
 
-    async def find(self, call: ToolCall) -> Permission | None:
-        """Give the permission that covers *call* to the byte."""
+    async def find(self, call: ToolCall, environment: str = "") -> Permission | None:
+        """Give the permission that covers *call* to the byte, in just this environment."""
         person, session = call.authority.person, call.request.session.id
         for permission in (*await self.session(session), *await self.always(person)):
             if permission.digest == call.digest and permission.person == person:
-                return permission
+                return permission if permission.environment == environment else None
         return None
 
-    async def give(self, call: ToolCall, lasts: Lasts, redact: Callable[[str], str]) -> None:
+    async def give(
+        self, call: ToolCall, lasts: Lasts, redact: Callable[[str], str], environment: str = ""
+    ) -> None:
         """Keep a permission for exactly *call*."""
         new = Permission(
             call.digest,
@@ -69,6 +73,7 @@ class Standing:
             call.authority.person,
             int(self._clock() * 1_000_000),
             lasts,
+            environment,
         )
         of = call.request.session.id if lasts == "session" else call.authority.person
         async with self._writing:

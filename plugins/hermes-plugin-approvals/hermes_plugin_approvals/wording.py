@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hermes import Reply, ToolCall
+from hermes_plugin_approvals.judging import Judgement
+from hermes_plugin_approvals.sources import untrusted
 
 SHOWN = 4000
 """Characters of one argument that a question shows."""
+REASONS = 5
+"""Reasons and sources that it lists."""
 NEEDS = {
     "read": "read",
     "write": "change files",
@@ -22,13 +26,28 @@ NEEDS = {
 }
 
 
-def question(call: ToolCall, redact: Callable[[str], str]) -> str:
-    """Say what would run: all of it, or how much is not shown; and where."""
-    wants = ", ".join(NEEDS.get(need, need) for need in NEEDS if need in call.tool.needs)
+def question(
+    call: ToolCall, redact: Callable[[str], str], judgement: Judgement, rule: str = ""
+) -> str:
+    """Say what would run: all of it, or how much is not shown; where; and why it is asked about."""
+    needs = judgement.needs if judgement.understood else call.tool.needs
+    wants = ", ".join(NEEDS.get(need, need) for need in NEEDS if need in needs)
     lines = [f"{call.request.tool} wants to {wants or 'run'}:"]
     lines += [f"  {line}" for line in redact(subject(call)).splitlines()]
     lines.append(f"in {where(call)}")
+    reasons = [*([rule] if rule else []), *judgement.objections]
+    if reasons:
+        more = f" (and {len(reasons) - REASONS} more)" if len(reasons) > REASONS else ""
+        said = "; ".join(visible(reason) for reason in reasons[:REASONS])
+        lines.append(cut(redact(f"Asked because: {said}{more}"), SHOWN))
+    if strangers := untrusted(call.request.sources):
+        lines.append(f"Not only you: the model had read text from {_listed(strangers)}.")
     return "\n".join(lines)
+
+
+def _listed(sources: Sequence[str]) -> str:
+    shown = ", ".join(cut(visible(source), 200) for source in sources[:REASONS])
+    return f"{shown} and {len(sources) - REASONS} more" if len(sources) > REASONS else shown
 
 
 def subject(call: ToolCall) -> str:
@@ -89,8 +108,18 @@ def nobody(call: ToolCall) -> str:
     return (
         f"{call.request.tool} was denied: it needs approval ({needs}) and nobody can be asked"
         f" here ({call.authority.surface}). To allow it: give the job an allowance that covers"
-        " it, start with --yolo, or do this where a person can answer."
+        " it (hermes grants give), start with --yolo, or do this where a person can answer."
     )
+
+
+def ruled_out(call: ToolCall, why: str) -> str:
+    """Tell the model that the person's own rules forbid it."""
+    return f"{call.request.tool} was refused: {why}. It did not run. Go on without it."
+
+
+def unknown_context(call: ToolCall, what: str) -> str:
+    """Tell that a call came from nobody in particular: a fault of whoever made it."""
+    return f"{call.request.tool} was denied: {what} is not known. It did not run."
 
 
 def refused(call: ToolCall, reason: str) -> str:

@@ -39,6 +39,33 @@ async def only_reads_inside(call: ToolCall) -> bool:
     )
 
 
+async def only_writes_inside(call: ToolCall) -> bool:
+    """Whether *call* needs no more than to change files of the workspace that run nowhere else."""
+    if not call.tool.needs <= {"read", "write"}:
+        return False
+    paths = stated_paths(call)
+    folder = call.request.session.directory
+    if not paths or PurePosixPath(folder or "/") == PurePosixPath("/"):
+        return False
+    resolved = await resolve(call, [folder, *paths])
+    if resolved is None:
+        return False
+    root, *real = resolved
+    return all(
+        inside(path, root) and not looks_secret(path, root) and not runs_later(path, root)
+        for path in real
+    )
+
+
+def runs_later(path: str, root: str) -> bool:
+    """Whether a file of the workspace steers other programs: git's hooks, editors' tasks, shells.
+
+    Those lie in dot files and folders.
+    """
+    names = path[len(root) :].strip("/").split("/")
+    return any(name.startswith(".") and name not in (".gitignore", ".gitkeep") for name in names)
+
+
 def stated_paths(call: ToolCall) -> tuple[str, ...]:
     """Give the paths that the tool says *call* touches; none where it does not say.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,18 @@ class Bash(Terminal):
 
     backend = "local"
 
-    def __init__(self, folder: Path, *, isolated: bool = False) -> None:
+    def __init__(self, folder: Path, *, isolated: bool = False, before: str = "") -> None:
+        """*before* is what the session did until now: it sets variables, functions, aliases."""
         self.state = TerminalState(str(folder))
+        self.before = before
         self.isolated = isolated
 
     async def run(self, command: str, **options: Any) -> CommandResult:
+        state = options.get("state") or self.state
         process = await asyncio.create_subprocess_exec(
-            "bash", "-c", command,
-            cwd=self.state.directory,
+            "bash", "-c", f"{self.before}\n{command}",
+            cwd=state.directory,
+            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

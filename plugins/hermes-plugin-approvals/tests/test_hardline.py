@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hermes.testing import make_call, make_tool
 from hermes.testing.pytest_plugin import MakeContext
-from hermes_plugin_approvals.hardline import command_refusal, refusal
+from hermes_plugin_approvals.hardline import refusal
+from hermes_plugin_approvals.judging import NO_HOME, Judge
+from hermes_plugin_approvals.shell.syntax import Parser, Unreadable
+from hermes_plugin_approvals.shell.walk import read
 
 REFUSED = """
 rm -rf /
@@ -60,8 +62,15 @@ sudo sh -c 'cd / && rm -rf /'
 eval "rm -rf /"
 python3 -c "import os; os.system('rm -rf /')"
 rm -rf \\⏎ /
-rm -rf ／
-rm -rf "/
+cd / && rm -rf *
+cd / && rm -rf ./usr
+D=/; rm -rf $D
+for d in /etc /usr; do rm -rf $d; done
+$'rm' -rf $'\x2f'
+{rm,-rf,/}
+env -S "rm -rf /"
+find . -type f -exec rm -rf / {} +
+bash -c "$(printf x)"; rm -rf /
 find / -delete
 find /etc -exec rm {} +
 chmod -R 777 /
@@ -129,14 +138,21 @@ def rows(table: str) -> list[str]:
     return [row.replace("⏎", "\n") for row in table.strip().splitlines()]
 
 
+parser = Parser()
+
+
+async def refused(command: str) -> str:
+    return refusal(await read(command, "/home/me/project", parser, home=NO_HOME), NO_HOME)
+
+
 @pytest.mark.parametrize("command", rows(REFUSED))
-def test_what_ends_the_machine_is_refused(command: str) -> None:
-    assert command_refusal(command)
+async def test_what_ends_the_machine_is_refused(command: str) -> None:
+    assert await refused(command)
 
 
 @pytest.mark.parametrize("command", rows(PASSED))
-def test_what_only_looks_alike_is_not(command: str) -> None:
-    assert command_refusal(command) == ""
+async def test_what_only_looks_alike_is_not(command: str) -> None:
+    assert await refused(command) == ""
 
 
 @pytest.mark.parametrize(
@@ -149,16 +165,20 @@ def test_what_only_looks_alike_is_not(command: str) -> None:
     ],
     ids=str,
 )
-def test_it_is_found_in_every_argument_of_a_tool_that_runs(
+async def test_it_is_found_in_every_argument_of_a_tool_that_runs(
     arguments: dict[str, Any], plugin_context: MakeContext
 ) -> None:
     runs = make_tool("terminal", needs=frozenset({"run"}))
     writes = make_tool("write_file", needs=frozenset({"write"}))
+    judge = Judge()
 
-    assert refusal(make_call(runs, arguments, context=plugin_context()))
-    assert not refusal(make_call(writes, arguments, context=plugin_context()))
+    assert (await judge(make_call(runs, arguments, context=plugin_context()))).refusal
+    assert not (await judge(make_call(writes, arguments, context=plugin_context()))).refusal
 
 
-def test_strange_text_is_read_without_an_error(tmp_path: Path) -> None:
+async def test_strange_text_is_unreadable_or_harmless_and_nothing_else() -> None:
     for text in ("", "'", '"', "\\", "`", "$(", "${", "\0", "((((", "a" * 200_000, "| | |", "sudo"):
-        assert command_refusal(text) == ""
+        try:
+            assert await refused(text) == ""
+        except Unreadable:
+            continue

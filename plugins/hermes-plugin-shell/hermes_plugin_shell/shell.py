@@ -14,6 +14,7 @@ from hermes import (
     CommandResult,
     Lane,
     PluginContext,
+    ShellCommand,
     Terminal,
     TerminalError,
     TerminalState,
@@ -39,8 +40,12 @@ class Shell(Toolset):
         self._context = context
         self._processes = Processes(context)
         self._tools = (
-            tool(effect=ONCE, needs={"run"}, lane=terminal_lane)(self.terminal),
-            tool(effect=ONCE, needs={"run"}, lane=process_lane)(self.process),
+            tool(effect=ONCE, needs={"run"}, lane=terminal_lane, commands=terminal_commands)(
+                self.terminal
+            ),
+            tool(effect=ONCE, needs={"run"}, lane=process_lane, commands=process_commands)(
+                self.process
+            ),
         )
 
     async def tools(self) -> tuple[Tool, ...]:
@@ -164,6 +169,21 @@ def process_lane(arguments: Mapping[str, Any]) -> Lane:
     """Looking at a process overlaps with everything but what changes that process."""
     looking = arguments.get("action") in ("list", "poll", "log", "wait")
     return Lane(f"process:{arguments.get('session_id', '')}", shared=looking)
+
+
+def terminal_commands(arguments: Mapping[str, Any]) -> tuple[ShellCommand, ...]:
+    """Name the command. Arguments of another kind than the tool takes raise a TypeError."""
+    command, workdir = arguments["command"], arguments.get("workdir", "")
+    if not isinstance(command, str) or not isinstance(workdir, str):
+        raise TypeError("command and workdir are texts")
+    return (ShellCommand(command, workdir),)
+
+
+def process_commands(arguments: Mapping[str, Any]) -> tuple[ShellCommand, ...]:
+    """To look at a process or to end it runs nothing; what is written to one may do anything."""
+    if arguments.get("action") not in ("list", "poll", "log", "wait", "kill"):
+        raise ValueError("nobody can tell what a process does with its input")
+    return ()
 
 
 async def _start(call: ToolCall, terminal: Terminal, workdir: str) -> TerminalState:
