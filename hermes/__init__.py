@@ -43,6 +43,7 @@ _MODULES = {
     "service": "Check Finding Observer Service",
     "offers": "Offer hookimpl",
     "killpoint": "reach",
+    "listening": "is_loopback knock listen serve_http",
 }
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -103,6 +104,12 @@ if TYPE_CHECKING:
     )
     from hermes.files import locked_file as locked_file, replace_file as replace_file
     from hermes.killpoint import reach as reach
+    from hermes.listening import (
+        is_loopback as is_loopback,
+        knock as knock,
+        listen as listen,
+        serve_http as serve_http,
+    )
     from hermes.memory import Memory as Memory
     from hermes.messages import (
         Content as Content,

@@ -13,6 +13,8 @@ from hermes.provider import ModelResponse
 from hermes.tools import ToolResult
 from hermes.turn import TurnResult
 
+HELD = "held by plugin "
+
 RESULTS: dict[str, type] = {
     "receive": Admission,
     "turn": TurnResult,
@@ -33,6 +35,15 @@ class Link(NamedTuple):
 
 class Broken(PluginError):
     """A middleware raised: the call it stood around fails closed."""
+
+
+def held_by(late: BaseException) -> str:
+    """Say whose middleware a call sat in when its time was over; *late* is the TimeoutError."""
+    cancelled = late.__cause__ or late.__context__
+    for note in getattr(cancelled, "__notes__", ()):
+        if note.startswith(HELD):
+            return str(note.removeprefix(HELD))
+    return "no middleware"
 
 
 def in_order(links: Iterable[Link]) -> list[Link]:
@@ -81,7 +92,9 @@ def _wrap(point: str, link: Link, inner: Next[Any, Any]) -> Next[Any, Any]:
             if isinstance(result, expected):
                 return result
             raise TypeError(f"{point} returned {type(result).__name__}, not {expected.__name__}")
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
+            if cancelled not in raised:  # it came while this middleware itself was waiting
+                cancelled.add_note(f"{HELD}{link.plugin}")
             raise
         except Failed as failed:
             if failures_pass or failed in raised:

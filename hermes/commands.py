@@ -93,8 +93,10 @@ class CommandContext(ABC):
         """Send *text* as a message of whoever gave the command (``/queue``, ``/steer``)."""
         raise UsageError("only a messenger's chat takes messages by a command")
 
-    async def answer(self, choice: str) -> str:
-        """Answer the oldest question of this chat (``/approve``); say what came of it."""
+    async def answer(self, choice: str, text: str = "") -> str:
+        """Answer the oldest question of this chat (``/approve``), with *text* to go with it; say
+        what came of it, which is nothing where it was taken.
+        """
         raise UsageError("nothing waits for an answer here")
 
     @property

@@ -19,9 +19,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from hermes.chain import Broken, Link, compose
+from hermes.chain import Broken, Link, compose, held_by
 from hermes.context import Log
-from hermes.errors import Conflict, Failed, Failure, one_line
+from hermes.errors import Conflict, Failed, Failure, HermesError, one_line
 from hermes.identity import now
 from hermes.inbox import draft_token
 from hermes.killpoint import reach
@@ -38,6 +38,8 @@ LONGEST = 300.0
 
 REMEMBERED = 1000
 """Ends of parcels that are kept for whoever asks how it went."""
+PREPARING = 120.0
+"""Seconds that `deliver` has for a reply, one that is to be spoken too."""
 PATIENCE = 300.0
 """Seconds one send may take, an upload too. A platform has shorter times of its own."""
 RECALL = 10.0
@@ -94,7 +96,7 @@ class Delivery:
 
     def post(self, parcel: Parcel) -> None:
         """Send a reply that is in the outbox. Returns at once."""
-        if parcel.key in self._known:
+        if parcel.key in self._known or parcel.key in self._ended:
             return
         self._known.add(parcel.key)
         chat = parcel.outgoing.key
@@ -124,7 +126,11 @@ class Delivery:
     async def parts(self, outgoing: Outgoing) -> tuple[Part, ...]:
         """Make the parts of a reply, through the `deliver` middleware; fails closed."""
         try:
-            return await self._chain(outgoing)
+            async with asyncio.timeout(PREPARING):
+                return await self._chain(outgoing)
+        except TimeoutError as late:
+            self._log.error("reply not prepared", held_by=held_by(late), seconds=PREPARING)
+            return (Part(outgoing.key, UNREADABLE),)
         except Broken as broken:
             self._log.error("reply not prepared", error=one_line(broken))
             return (Part(outgoing.key, UNREADABLE),)
@@ -169,7 +175,7 @@ class Delivery:
             return ()
         try:
             return platform.format(text)
-        except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             self._log.warning("reply not formatted", error=one_line(error))
             return Platform.format(platform, text)
 
@@ -177,9 +183,26 @@ class Delivery:
         lane = self._lanes[chat]
         try:
             while not lane.empty():
-                await self._deliver(lane.get_nowait())
+                await self._insist(lane.get_nowait())
         finally:
             del self._workers[chat], self._lanes[chat]
+
+    async def _insist(self, parcel: Parcel) -> None:
+        """Deliver a parcel; when the journal fails meanwhile, go on from what it says later."""
+        waits = back_off()
+        while True:
+            try:
+                await self._deliver(parcel)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: one chat's reply)
+                self._log.error("reply not delivered yet", error=one_line(error))
+            else:
+                return
+            await asyncio.sleep(next(waits))
+            with contextlib.suppress(HermesError):
+                kept = await self._store.pending(QUEUE, keys=(parcel.key,))
+                if not kept:
+                    return
+                parcel = msgspec.json.decode(kept[0].item, type=Parcel)
 
     async def _deliver(self, parcel: Parcel) -> None:
         if parcel.parts is None:
@@ -192,7 +215,7 @@ class Delivery:
         if not parcel.outgoing.key.chat:
             end, why = "failed", NO_HOME.format(platform=parcel.outgoing.key.platform)
             parcel = msgspec.structs.replace(parcel, parts=())
-        if parcel.attempting or (parcel.doubtful and not parcel.sent):
+        if parcel.parts and (parcel.attempting or (parcel.doubtful and not parcel.sent)):
             parcel, end = self._in_doubt(parcel)
         waits = back_off()
         while parcel.parts is not None and len(parcel.sent) < len(parcel.parts):
@@ -208,7 +231,6 @@ class Delivery:
                     parcel = msgspec.structs.replace(parcel, attempting=True)
                     parcel, end = self._in_doubt(parcel)
                     continue
-                self._log.warning("reply not delivered", to=str(part.key), why=receipt.message)
                 end, why = "failed", receipt.message
                 break
             self.sent[part.key.platform] = now()
@@ -244,7 +266,7 @@ class Delivery:
                 if not failed.failure.retryable:
                     break
                 await asyncio.sleep(failed.failure.retry_after or wait)
-            except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
                 self._log.warning("draft not looked for", error=one_line(error))
                 break
             wait *= 2
@@ -334,6 +356,8 @@ class Delivery:
         return True
 
     async def _settle(self, parcel: Parcel, end: str, why: str) -> None:
+        if end == "failed":
+            self._log.warning("reply not delivered", to=str(parcel.outgoing.key), why=why)
         await self._store.commit((Settle(QUEUE, parcel.key, end, msgspec.json.encode(parcel)),))
         release(parcel, self._files)
         self._known.discard(parcel.key)

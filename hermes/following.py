@@ -68,6 +68,7 @@ class Following:
                 await self._show(event)
         finally:
             typing.cancel()
+            self._gateway.orders.close_questions(self._inbound)
         return None
 
     async def _show(self, event: Event) -> None:
@@ -129,7 +130,7 @@ class Following:
         except Failed as failed:
             self.unsure = failed.failure.unsure
             self._gateway.log.debug("no draft shown", error=failed.failure.message)
-        except Exception as error:  # noqa: BLE001  (isolation: only for show)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: only for show)
             self._gateway.log.debug("no draft shown", error=one_line(error))
         else:
             reach("draft.sent")
@@ -159,6 +160,6 @@ class Following:
     async def _quietly(self, call: Awaitable[T]) -> T | None:
         try:
             return await asyncio.wait_for(call, PATIENCE)
-        except Exception as error:  # noqa: BLE001  (isolation: only for show)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: only for show)
             self._gateway.log.debug("not shown", error=one_line(error))
             return None

@@ -11,18 +11,24 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hermes.blame import Blame
 from hermes.commands import CommandContext, UsageError, group
 from hermes.control import ask
-from hermes.errors import ConfigError, HermesError, NotFound, PluginError
+from hermes.deaths import MOST, Deaths
+from hermes.errors import ConfigError, HermesError, NotFound, PluginError, one_line
 from hermes.files import replace_file
 from hermes.gateway import AlreadyRunning, Gateway
 from hermes.gateway_status import lines
 from hermes.identity import process_started
+from hermes.shell import set_disabled
+from hermes.trees import identity, lives
+from hermes.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from hermes.plugins import Host
@@ -50,6 +56,29 @@ async def run(context: CommandContext) -> None:
 
 
 async def _serve(context: CommandContext) -> None:
+    deaths = Deaths(context.host.paths.run)
+    _blame(context, deaths)
+    with deaths.noted():
+        await _serve_noted(context)
+
+
+def _blame(context: CommandContext, deaths: Deaths) -> None:
+    """Disable the plugin in whose call the process died for the third time."""
+    log, disabled = context.host.logs.bind(plugin="hermes"), False
+    for plugin, times in deaths.settle(Blame(context.host.modules())).items():
+        log.error("the process died within a plugin's call", culprit=plugin, times=times)
+        if times < MOST:
+            continue
+        said = f"hermes plugins enable {plugin} lets it take part again"
+        set_disabled(context.host, plugin, True)
+        deaths.forget(plugin)
+        log.error("plugin disabled", culprit=plugin, mend=said)
+        disabled = True
+    if disabled:
+        context.host = context.host.afresh()
+
+
+async def _serve_noted(context: CommandContext) -> None:
     try:
         runtime = await context.runtime()
     except (ConfigError, PluginError, NotFound) as error:
@@ -60,6 +89,10 @@ async def _serve(context: CommandContext) -> None:
     served = Gateway(runtime)
     again = asyncio.Event()
     loop = asyncio.get_running_loop()
+    blame = Blame(context.host.modules())
+    loop.set_exception_handler(partial(_say, runtime, blame))
+    watchdog = Watchdog(blame, runtime.log)
+    watchdog.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, served.stop)
     loop.add_signal_handler(signal.SIGUSR1, again.set)
@@ -71,6 +104,7 @@ async def _serve(context: CommandContext) -> None:
     except AlreadyRunning as error:
         context.reply(str(error))
     finally:
+        watchdog.stop()
         restarting.cancel()
         writing.cancel()
         settling.cancel()
@@ -78,6 +112,14 @@ async def _serve(context: CommandContext) -> None:
             _status_file(context.host).unlink(missing_ok=True)
     if again.is_set():
         raise SystemExit(RESTART)
+
+
+def _say(runtime: Runtime, blame: Blame, loop: object, what: dict[str, Any]) -> None:
+    """Log what ended in a task that nobody waits for, and whose it was."""
+    error = what.get("exception")
+    culprit = blame.of_error(error) if error is not None else ""
+    why = one_line(error) if error is not None else ""
+    runtime.log.error(what["message"], culprit=culprit or "unknown", error=why)
 
 
 async def _settle(runtime: Runtime, served: Gateway) -> None:
@@ -241,10 +283,11 @@ def _running(host: Host) -> dict[str, Any] | None:
 
 async def _end(pid: int, number: int, host: Host) -> None:
     drain = host.config.section("hermes").gateway.drain
+    process = identity(pid)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
     deadline = time.monotonic() + drain + 10
-    while _running(host):
+    while _running(host) or lives(process):  # it says goodbye first, and closes the journal last
         if time.monotonic() > deadline:
             raise UsageError(f"process {pid} does not end; kill -9 {pid} loses nothing")
         await asyncio.sleep(0.1)

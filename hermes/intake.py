@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from hermes.chain import Broken, compose
-from hermes.errors import HermesError, one_line
+from hermes.chain import Broken, compose, held_by
+from hermes.errors import one_line
 from hermes.following import Following
 from hermes.inbox import Entry, entry_key, settled, taken, waiting
 from hermes.killpoint import reach
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 BROKEN = (
     "⚠️ Your message could not be taken in: the plugin {plugin} failed. Its owner's log says why."
 )
+UNDECIDED = "⚠️ Your message could not be taken in: it took too long. The owner's log says why."
+NO_REASON = "⚠️ Your message was not answered, and nobody said why."
+JUDGING = 300.0
+"""Seconds that `receive` has for a message, a voice message or a command too."""
 CLOSED = (
     "Nobody can talk to this bot yet: no plugin decides who may (pip install hermes-plugin-access)."
 )
@@ -89,7 +93,7 @@ class Intake:
             entry = lane.get_nowait()
             try:
                 await self._handle(entry.inbound)
-            except HermesError as error:
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: one chat's message)
                 self._log.error("message not worked on", error=one_line(error))
                 self._at_work.discard(entry_key(entry.inbound))
         del self._lanes[chat]
@@ -118,7 +122,11 @@ class Intake:
             notice="",
         )
         try:
-            return inbound, await receive(inbound)
+            async with asyncio.timeout(JUDGING):
+                return inbound, await receive(inbound)
+        except TimeoutError as late:
+            self._log.error("message refused: no decision", held_by=held_by(late), seconds=JUDGING)
+            return inbound, Admission("refused", UNDECIDED)
         except Broken as broken:
             # What broke is for the owner's log: whoever wrote may be a stranger.
             self._log.error("message refused", error=one_line(broken))
@@ -133,6 +141,9 @@ class Intake:
                 return await self._gateway.orders.answer(inbound)
             if await self._gateway.orders.take(inbound):
                 return Admission("command")
+        elif inbound.verbatim:
+            await self.finish(inbound, "answered", inbound.text)
+            return Admission("admitted")
         conversation = self.conversation(inbound)
         if inbound.fresh:
             conversation = await conversation.new()
@@ -176,7 +187,7 @@ class Intake:
             return None
         try:
             return platform.vouch(inbound)
-        except Exception as error:  # noqa: BLE001  (isolation: a plugin's code)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             self._log.error("nobody vouches for a message", error=one_line(error))
             return None
 
@@ -197,7 +208,11 @@ class Intake:
         return self._runtime.session(where, directory=directory, person=inbound.person)
 
     async def _busy(self, inbound: Inbound) -> Busy:
-        """Say what a message does to a busy chat: as set for it (`/busy`), else as configured."""
+        """Say what a message does to a busy chat: as set for it (`/busy`), else as configured. What
+        a program sends waits: each event is to be worked on.
+        """
+        if inbound.vouched:
+            return "queue"
         chosen = await self._runtime.store.state("process", "", f"hermes/busy/{inbound.key}")
         return cast(Busy, chosen.decode() if chosen else self._settings.busy)
 
@@ -223,8 +238,6 @@ class Intake:
 
         following = Following(self._gateway, shown_on, inbound, entry, first_in_line)
         parcel: list[Parcel] = []
-        answer_to = inbound.answer_to or inbound.key
-        reply_to = "" if inbound.answer_to else inbound.id
 
         def ending(result: TurnResult) -> tuple[Change, ...]:
             following.over = True
@@ -232,9 +245,8 @@ class Intake:
             text = _said(result) if refused is None else refused
             if not text:
                 return (end,)
-            outgoing = Outgoing(answer_to, text, reply_to=reply_to)
-            key = entry_key(inbound)
-            parcel.append(Parcel(key, outgoing, following.draft, doubtful=following.unsure))
+            key, draft = entry_key(inbound), following.draft
+            parcel.append(Parcel(key, _answer(inbound, text), draft, doubtful=following.unsure))
             return end, enqueue(parcel[-1])
 
         listener = Listener()
@@ -244,6 +256,7 @@ class Intake:
             images=inbound.images,
             sender=inbound.sender.name or inbound.sender.id,
             source=inbound.key.platform,
+            toolsets=inbound.toolsets,
             resume=resume,
             listeners=[listener],
             taking=(taken(inbound, entry.session, entry.draft),),
@@ -275,7 +288,7 @@ class Intake:
     async def finish(self, inbound: Inbound, end: str, text: str = "") -> None:
         """Give a message its end, with a reply if there is one, in one commit."""
         changes: list[Change] = [settled(inbound, end)]
-        parcel = Parcel(entry_key(inbound), Outgoing(inbound.key, text, reply_to=inbound.id))
+        parcel = Parcel(entry_key(inbound), _answer(inbound, text))
         if text:
             changes.append(enqueue(parcel))
         await self._runtime.store.commit(changes)
@@ -288,8 +301,16 @@ class Intake:
         return self._gateway.parts.platforms.get(inbound.key.platform)
 
 
+def _answer(inbound: Inbound, text: str) -> Outgoing:
+    if inbound.answer_to is not None:
+        return Outgoing(inbound.answer_to, text)
+    return Outgoing(inbound.key, text, reply_to=inbound.id)
+
+
 def _said(result: TurnResult) -> str:
     """Give what a turn's end says in the chat."""
     if result.status == "cancelled":
         return ""  # whoever cancelled has said so
-    return f"⚠️ {result.reply}" if result.status == "failed" and result.reply else result.reply
+    if result.status in ("failed", "blocked") and not result.reply:
+        return NO_REASON
+    return f"⚠️ {result.reply}" if result.status == "failed" else result.reply

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hermes.context import Log
     from hermes.plugins import Host
 
+RENDER = 10.0
+"""Seconds a section of the prompt has."""
 FIRST_WAIT = 2.0
 """Seconds to wait for the tools of a toolset that was never seen."""
 
@@ -110,7 +112,8 @@ class Prompts:
         texts = []
         for _, name, section in sorted(sections, key=lambda item: item[:2]):
             try:
-                text = (await section.render(session)).strip()
+                async with asyncio.timeout(RENDER):
+                    text = (await section.render(session)).strip()
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
                 self._log.warning("prompt section left out", section=name, error=one_line(error))
                 continue

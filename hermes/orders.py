@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from hermes.mailbox import Busy
     from hermes.runtime import Runtime
 
+YES = frozenset({"yes", "y", "ok", "okay", "approve"})
+NO = frozenset({"no", "n", "deny"})
 LATE = "That question is answered or expired."
 BUSY = "A turn is running: wait for it, or /stop first."
 
@@ -71,6 +73,8 @@ class ChatContext(CommandContext):
         async for event in events:
             if isinstance(event, Asked):
                 self._gateway.put_question(self._inbound, event)
+            if isinstance(event, TurnFinished):
+                self._gateway.orders.close_questions(self._inbound)
             if isinstance(event, TurnFinished) and event.reply and event.status != "cancelled":
                 text = event.reply if event.status != "failed" else f"⚠️ {event.reply}"
                 self._gateway.say(self._inbound.key, text)
@@ -81,8 +85,8 @@ class ChatContext(CommandContext):
         self.posted = True
         await self._gateway.intake.post(msgspec.structs.replace(self._inbound, text=text), busy)
 
-    async def answer(self, choice: str) -> str:
-        return await self._gateway.orders.say(self._inbound, choice)
+    async def answer(self, choice: str, text: str = "") -> str:
+        return await self._gateway.orders.say(self._inbound, choice, text)
 
     @property
     def gateway(self) -> Gateway | None:
@@ -98,7 +102,16 @@ class ChatContext(CommandContext):
         return self._streams or self.posted
 
     def switch(self, session: str) -> None:
-        """Nothing to do: the chat's key is bound to it already."""
+        """Nothing to do: the command has bound the chat's key to it."""
+
+
+class Open(msgspec.Struct, frozen=True):
+    """A question that waits in a chat."""
+
+    asked: Asked
+    person: str
+    cause: str
+    """Id of the message whose turn asks."""
 
 
 class Orders:
@@ -107,41 +120,74 @@ class Orders:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._slash = gateway.runtime.host.slash
-        self._questions: dict[SessionKey, list[tuple[Asked, str]]] = {}
+        self._questions: dict[SessionKey, list[Open]] = {}
 
     def menu(self) -> list[tuple[str, str]]:
         """Name and summary of every command, for a platform's own menu."""
         return list(self._slash.menu().items())
 
     def open_question(self, inbound: Inbound, asked: Asked) -> None:
-        """Remember a question of a chat and whom it is for."""
-        self._questions.setdefault(inbound.key, []).append((asked, inbound.person))
+        """Remember a question of a chat, whose message caused it and whom it is for."""
+        question = Open(asked, inbound.person, inbound.id)
+        self._questions.setdefault(inbound.key, []).append(question)
+
+    def close_questions(self, inbound: Inbound) -> None:
+        """Forget the questions of a turn that is over: nobody can answer them any more."""
+        left = [each for each in self._questions.pop(inbound.key, ()) if each.cause != inbound.id]
+        if left:
+            self._questions[inbound.key] = left
 
     async def answer(self, inbound: Inbound) -> Admission:
         """Answer a question by a pressed button."""
         await self._gateway.intake.finish(inbound, "command", await self.say(inbound, inbound.text))
         return Admission("command")
 
-    async def say(self, inbound: Inbound, choice: str) -> str:
+    async def say(self, inbound: Inbound, choice: str, text: str = "") -> str:
         """Answer a question of this chat; give what is to be said of it, if anything.
 
         It is the person's who caused it, or an owner's, to answer.
         """
         here = self._questions.get(inbound.key, [])
-        for asked, person in here:
+        for question in here:
+            asked = question.asked
             if inbound.answers and asked.id != inbound.answers:
                 continue
-            if inbound.person != person and inbound.role != "owner":
+            if inbound.person != question.person and inbound.role != "owner":
                 return "That question is not for you."
-            if asked.choices and choice not in (*asked.choices, "deny"):
+            if choice and asked.choices and choice not in (*asked.choices, "deny"):
                 return f"Answer with one of: {', '.join(asked.choices)}"
-            here.remove((asked, person))
+            here.remove(question)
             by = inbound.person or inbound.sender.id
-            return "" if await self._gateway.runtime.answer(asked.id, choice, by=by) else LATE
+            taken = await self._gateway.runtime.answer(asked.id, choice, text, by=by)
+            return "" if taken else LATE
         return LATE if inbound.answers else "Nothing waits for an answer."
 
+    def _in_words(self, inbound: Inbound) -> tuple[str, str] | None:
+        """Give the choice and the text by which a message answers what its sender was asked.
+
+        An approval takes a plain yes or no, another question one of its choices, and one without
+        choices whatever is said. Anything else is a message.
+        """
+        text = inbound.text.strip()
+        asked = next((q.asked for q in self._questions.get(inbound.key, ())
+                      if q.person == inbound.person), None)  # fmt: skip
+        if asked is None or text.startswith("/"):
+            return None
+        if asked.purpose == "approval":
+            word = text.casefold().rstrip(".!")
+            return ("once", "") if word in YES else ("deny", "") if word in NO else None
+        if not asked.choices:
+            return ("", text)
+        chosen = [each for each in asked.choices if each.casefold() == text.casefold()]
+        return (chosen[0], "") if chosen else None
+
     async def take(self, inbound: Inbound) -> bool:
-        """Run *inbound* if it is a command. False for a message to the model."""
+        """Run *inbound* if it is a command, or an answer in words. False for a message."""
+        if (answer := self._in_words(inbound)) is not None:
+            said = await self.say(inbound, *answer)
+            if said != LATE:  # else nobody waited for it: a message like any
+                await self._gateway.intake.finish(inbound, "command", said)
+                return True
         parsed = self._slash.parse(inbound.text)
         if parsed is None:
             return False

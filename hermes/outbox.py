@@ -18,7 +18,7 @@ from hermes.control import ask
 from hermes.errors import HermesError, NotFound
 from hermes.identity import new_id
 from hermes.paths import HomePaths
-from hermes.platform import Attachment, Outgoing, Part
+from hermes.platform import Outgoing, Part
 from hermes.session import SessionKey
 from hermes.store import Change, Enqueue, SetState, Store
 
@@ -103,13 +103,13 @@ class Outbox:
             if home is None:
                 raise NotFound(NO_HOME.format(platform=outgoing.key.platform))
             outgoing = msgspec.structs.replace(outgoing, key=home)
-        key = key or new_id()
+        parcel = Parcel(key or new_id(), outgoing)
         if outgoing.attachments:
-            files = await asyncio.to_thread(self._copied, key, outgoing.attachments)
-            outgoing = msgspec.structs.replace(outgoing, attachments=files)
-        parcel = Parcel(key, outgoing)
+            parcel = await asyncio.to_thread(self._with_copies, parcel)
         await self._store.commit((enqueue(parcel),))
-        if self.sender is not None:
+        if key and not await self._store.pending(QUEUE, keys=(key,)):
+            release(parcel, self._paths.outgoing)  # it was sent before
+        elif self.sender is not None:
             self.sender.post(parcel)
         return parcel.key
 
@@ -131,18 +131,19 @@ class Outbox:
         """Whether a gateway runs that would send it now."""
         return self.sender is not None or await ask(self._paths.run, "ping") is not None
 
-    def _copied(self, key: str, attachments: tuple[Attachment, ...]) -> tuple[Attachment, ...]:
+    def _with_copies(self, parcel: Parcel) -> Parcel:
         """Copy files into the home: a message may go out after the originals have changed."""
         copies = []
-        for number, each in enumerate(attachments):
-            copy = self._paths.outgoing / f"{quote(key, safe='')}-{number}"
+        for number, each in enumerate(parcel.outgoing.attachments):
+            copy = self._paths.outgoing / f"{quote(parcel.key, safe='')}-{number}"
             try:
                 shutil.copyfile(each.path, copy)
             except OSError as error:
                 raise HermesError(f"{each.path} cannot be read: {error.strerror}") from None
             name = each.name or Path(each.path).name
             copies.append(msgspec.structs.replace(each, path=str(copy), name=name))
-        return tuple(copies)
+        outgoing = msgspec.structs.replace(parcel.outgoing, attachments=tuple(copies))
+        return msgspec.structs.replace(parcel, outgoing=outgoing)
 
     async def home(self, platform: str) -> SessionKey | None:
         """Give the chat of *platform* that gets what nobody asked for; None where none is set."""

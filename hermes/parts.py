@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hermes.errors import HermesError, NotFound, one_line
+from hermes.errors import Failed, HermesError, NotFound, one_line
 from hermes.identity import now
 from hermes.inbox import DurableInbox
 from hermes.platform import Platform
@@ -103,7 +103,7 @@ class Parts:
     async def _show_menu(self, platform: Platform) -> None:
         try:
             await asyncio.wait_for(platform.menu(self._gateway.orders.menu()), 30)
-        except Exception as error:  # noqa: BLE001  (isolation: only for show)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: only for show)
             self._log.debug("menu not shown", error=one_line(error))
 
     def _make_service(self, name: str) -> None:
@@ -170,6 +170,13 @@ class Parts:
         """Describe every part; times are Unix seconds, `heard` UTC microseconds."""
         return {name: self._status(name, part) for name, part in self._supervised.items()}
 
+    def _line(self, name: str, platform: Platform) -> dict[str, Any]:
+        """How the line of a platform is, as far as it knows."""
+        try:
+            return msgspec.to_builtins(platform.health()) or {}
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            return {"problem": f"it cannot say how it is: {one_line(error)}"}
+
     def _status(self, name: str, part: Supervised) -> dict[str, Any]:
         found: dict[str, Any] = msgspec.to_builtins(part.health)
         if name in self.inboxes:
@@ -177,7 +184,7 @@ class Parts:
             found |= {"received": inbox.heard, "last_received": inbox.last / 1e6}
             found |= {"last_sent": sent / 1e6}
         if (platform := self.platforms.get(name)) is not None:
-            found |= msgspec.to_builtins(platform.health()) or {}
+            found |= self._line(name, platform)
         if found["state"] == "running":
             quiet = (now() - found["heard"]) / 1e6 if found.get("heard") else 0.0
             if found.get("problem") or quiet > DEGRADED:
@@ -197,6 +204,8 @@ class Parts:
             said = await asyncio.wait_for(part.probe(), PROBE)
         except TimeoutError:
             return {"ok": False, "said": f"no answer within {PROBE:.0f} s"}
+        except Failed as failed:
+            return {"ok": False, "said": failed.failure.message}
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             return {"ok": False, "said": one_line(error)}
         if not said:

@@ -62,6 +62,11 @@ class Inbound(msgspec.Struct, frozen=True):
     answer_to: SessionKey | None = None
     """Where the answer goes, where that is not where the message came from (the delivery target of
     a route). Then nothing of the turn is shown but the answer."""
+    toolsets: tuple[str, ...] = ()
+    """Only these, for its turn; empty means what the configuration enables. A route may set it."""
+    verbatim: bool = False
+    """Its text is the answer already (a route that only passes on): no turn begins. Counts only
+    where the platform vouches for it."""
     vouched: bool = False
     """Its platform vouches for it, and `role` and `person` are those of `Platform.vouch`. Set by
     the gateway before `receive`."""

@@ -171,6 +171,10 @@ class Host:
             for entry in self._index.entries.values()
         ]
 
+    def modules(self) -> dict[str, str]:
+        """Give the top-level modules of the plugins that take part, each with its plugin."""
+        return {top: entry["name"] for entry in self._index.active() for top in entry["tops"]}
+
     def offers(self, kind: str) -> dict[str, Offered]:
         """Give what answers to each name of a kind. A name that two plugins claim is left out."""
         several = self._index.offers(kind)

@@ -57,6 +57,8 @@ IDLE = 60.0
 """Seconds after which a transcript that nobody used is dropped."""
 STEPS = 8
 """How many are looked at for that with each turn."""
+OBSERVE = 30.0
+"""Seconds an observer has for one event."""
 EXPECTED = 10_000
 """Keys of conversations that have just begun, or are about to, that are remembered."""
 OPENING = 5.0
@@ -225,7 +227,7 @@ class Runtime:
             try:
                 provider = await self.models.provider(name)
                 listed[name] = await asyncio.wait_for(provider.models(), 10)
-            except Exception as error:  # noqa: BLE001  (isolation: one provider's code)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: one provider's code)
                 self.log.warning("models not listed", provider=name, error=one_line(error))
                 listed[name] = ()
         return listed
@@ -359,7 +361,8 @@ class Runtime:
         failures = 0
         async for info, event in listener.pairs():
             try:
-                await observer.observe(info, event)
+                async with asyncio.timeout(OBSERVE):
+                    await observer.observe(info, event)
                 failures = 0
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
                 failures += 1

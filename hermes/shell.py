@@ -19,6 +19,7 @@ import msgspec
 import hermes
 from hermes.commands import Command, CommandContext, Group, UsageError, command, group
 from hermes.errors import HermesError, PluginError, tell
+from hermes.loop import Loop
 from hermes.plugins import KINDS, Host, PluginInfo
 from hermes.schemas import nearest
 from hermes.session import OWNER, SessionInfo
@@ -72,7 +73,8 @@ def run_command(name: str, arguments: list[str], home: str, own: str = "") -> in
     if "cli" not in found.surfaces:
         raise UsageError(f"/{name} is for chats")
     try:
-        asyncio.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001  the last place that knows what must not be said
@@ -305,11 +307,16 @@ async def disable(context: CommandContext, name: str) -> None:
 
 def _disable(context: CommandContext, name: str, wanted: bool) -> None:
     _named(context.host, name)
-    before = context.host.config.section("hermes").plugins.disabled
+    set_disabled(context.host, name, wanted)
+    context.reply(f"{name} is {'disabled' if wanted else 'enabled'} from the next start")
+
+
+def set_disabled(host: Host, name: str, wanted: bool) -> None:
+    """Write into the configuration whether a plugin takes part, from the next start."""
+    before = host.config.section("hermes").plugins.disabled
     after = [other for other in before if other != name] + [name] * wanted
     if set(after) != set(before):
-        context.host.config.set("plugins.disabled", after)
-    context.reply(f"{name} is {'disabled' if wanted else 'enabled'} from the next start")
+        host.config.set("plugins.disabled", after)
 
 
 @plugins.command()

@@ -199,7 +199,7 @@ class Toolbox:
     def _lane(self, tool: Tool, arguments: dict[str, Any]) -> Lane:
         try:
             return tool.lane(arguments)
-        except Exception:  # noqa: BLE001  (isolation: a tool's code; the worst is assumed)
+        except (Exception, SystemExit):  # noqa: BLE001  (isolation: a tool's code; the worst is assumed)
             return ALONE
 
     async def batch(self, turn: Turn, prepared: Sequence[Prepared]) -> None:

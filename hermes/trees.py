@@ -106,7 +106,7 @@ def lives(record: dict[str, Any]) -> bool:
     if record["namespace"] != now["namespace"] and now["namespace"]:
         return True
     if now["start"] or now["boot"]:
-        return bool(record["start"] == now["start"])
+        return bool(record["start"] == now["start"]) and not _is_zombie(int(record["pid"]))
     try:  # no /proc
         os.kill(int(record["pid"]), 0)
     except ProcessLookupError:
@@ -114,6 +114,13 @@ def lives(record: dict[str, Any]) -> bool:
     except OSError:
         pass
     return True
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether it has ended and its parent took no notice: not every container has an init."""
+    with contextlib.suppress(OSError, ValueError):
+        return _stat(pid)[0] == "Z"
+    return False
 
 
 def _signal(pids: set[int], number: int) -> None:

@@ -14,13 +14,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermes.agent import Agent
-from hermes.chain import Broken, compose
+from hermes.chain import Broken, compose, held_by
 from hermes.errors import Busy, Conflict, Failure, FailureKind, HermesError, StoreError, one_line
 from hermes.events import Event, Notice, TurnFinished
 from hermes.identity import is_dead, new_id, new_owner, now, where
 from hermes.killpoint import reach
 from hermes.mailbox import Letter, Mailbox
 from hermes.memory import Memory
+from hermes.middleware import Next
 from hermes.opening import opening
 from hermes.records import Ended, Opened, Reprompted
 from hermes.session import SessionInfo
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 LEASE = 30_000_000
 """Microseconds a lease lasts without renewal."""
 RENEW = 10.0
+STOPPED = 10.0
+"""Seconds a stopped turn has to end: five are the agent's own."""
+RECORD = 60.0
+"""Seconds the memory has to record."""
 RECALL = 0.3
 """Seconds the memory has to recall."""
 RESUMES = 2
@@ -225,7 +230,7 @@ class Turns:
         chain = compose("turn", self._runtime.links, innermost)
         try:
             try:
-                result: TurnResult = await chain(turn)
+                result: TurnResult = await self._stoppable(chain, turn)
             except Broken as broken:
                 result = TurnResult.failed(Failure("plugin", str(broken), broken.plugin))
             if held and held[-1].taken:
@@ -235,6 +240,27 @@ class Turns:
             for one in held:
                 await one.stop()
         return result
+
+    async def _stoppable(self, chain: Next[Turn, TurnResult], turn: Turn) -> TurnResult:
+        """Run the chain; after a stop it has its time to end, whatever a middleware waits for."""
+        loop = asyncio.get_running_loop()
+
+        async def hurry(limit: asyncio.Timeout) -> None:
+            await turn.cancelled.wait()
+            limit.reschedule(loop.time() + STOPPED)
+
+        try:
+            async with asyncio.timeout(None) as limit:
+                hurrying = asyncio.ensure_future(hurry(limit))
+                try:
+                    return await chain(turn)
+                finally:
+                    hurrying.cancel()
+        except TimeoutError as late:
+            if not turn.cancelled.is_set():
+                raise
+            self._runtime.log.error("a stopped turn did not end", held_by=held_by(late))
+            return TurnResult("cancelled", "Stopped.")
 
     async def _open(self, info: SessionInfo, agent: Agent, turn: Turn) -> None:
         """Render prompt and tools at a conversation's first message; find its tools otherwise."""
@@ -332,7 +358,8 @@ class Turns:
         while True:
             memory, turn, result = await self._learning.get()
             try:
-                await memory.record(turn, result)
+                async with asyncio.timeout(RECORD):
+                    await memory.record(turn, result)
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
                 self._runtime.log.warning("memory failed to record", error=one_line(error))
             finally:

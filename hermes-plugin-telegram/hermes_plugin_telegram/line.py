@@ -6,17 +6,13 @@ import asyncio
 import logging
 import random
 import re
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-import certifi
-import httpx
 from telegram import Bot, BotCommand, User
 from telegram.constants import ChatAction
 from telegram.error import TelegramError
-from telegram.request import HTTPXRequest
 
 from hermes import (
     Failed,
@@ -34,14 +30,13 @@ from hermes_plugin_telegram.ids import is_message, message_number
 from hermes_plugin_telegram.inbound import Reader
 from hermes_plugin_telegram.media import Fetcher, sweep
 from hermes_plugin_telegram.polling import poll
+from hermes_plugin_telegram.pool import Pool
 from hermes_plugin_telegram.sending import chat_of, send_part, thread_of
 from hermes_plugin_telegram.settings import TelegramSettings
 from hermes_plugin_telegram.webhook import serve
 
 T = TypeVar("T")
 
-CONNECTIONS = 16
-UPLOAD_SECONDS = 120.0
 REFUSALS = 3
 """So many times in a row must Telegram refuse the token until we believe it."""
 REMEMBERED = 1000
@@ -52,7 +47,7 @@ REACTIONS = {"queued": "👀", "working": "👀", "done": "👍", "failed": "�
 class Line:
     """Everything that goes over the line. One object for as long as the platform is open."""
 
-    def __init__(self, context: PluginContext, bot: Bot, pool: HTTPXRequest) -> None:
+    def __init__(self, context: PluginContext, bot: Bot, pool: Pool) -> None:
         self.context = context
         self.settings: TelegramSettings = context.settings
         self.log = context.log
@@ -237,7 +232,8 @@ def connect(context: PluginContext) -> Line:
     )  # it logs addresses, and the token is in them
     sweep(context.paths.cache / "files", settings.keep_files_days)
     root = settings.base_url.rstrip("/").removesuffix("/bot")
-    pool = _pool(settings, context.secrets.get(settings.proxy), root)
+    proxy = context.secrets.get(settings.proxy)
+    pool = Pool(settings.answer_seconds, proxy, tls=root.startswith("https:"))
     bot = Bot(
         token,
         base_url=f"{root}/bot",
@@ -246,20 +242,3 @@ def connect(context: PluginContext) -> Line:
         get_updates_request=pool,
     )
     return Line(context, bot, pool)
-
-
-def _pool(settings: TelegramSettings, proxy: str | None, root: str) -> HTTPXRequest:
-    """Make the one pool of connections, over one TLS context."""
-    tls: ssl.SSLContext | bool = False
-    if root.startswith("https:"):
-        tls = ssl.create_default_context(cafile=certifi.where())
-    limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=50.0)
-    return HTTPXRequest(
-        connect_timeout=settings.answer_seconds,
-        read_timeout=settings.answer_seconds,
-        write_timeout=settings.answer_seconds,
-        pool_timeout=UPLOAD_SECONDS,
-        media_write_timeout=UPLOAD_SECONDS,
-        proxy=proxy or None,
-        httpx_kwargs={"verify": tls, "limits": limits},
-    )

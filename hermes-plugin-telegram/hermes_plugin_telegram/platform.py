@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from hermes import (
     PluginContext,
     Receipt,
     SessionKey,
+    is_loopback,
 )
 from hermes_plugin_telegram.settings import TelegramSettings
 
@@ -59,7 +59,7 @@ class TelegramPlatform(Platform):
         if not settings.webhook_url:
             return "no address for the webhook: set telegram.webhook_url"
         secret = self._context.secrets.get(settings.webhook_secret)
-        if not secret and not _is_loopback(settings.webhook_listen):
+        if not secret and not is_loopback(settings.webhook_listen):
             return (
                 f"telegram.webhook_listen is {settings.webhook_listen}, which others can reach:"
                 " set TELEGRAM_WEBHOOK_SECRET in .env"
@@ -102,13 +102,6 @@ class TelegramPlatform(Platform):
 
     async def menu(self, commands: Sequence[tuple[str, str]]) -> None:
         await self.line.menu(commands)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _connect(context: PluginContext) -> Line:

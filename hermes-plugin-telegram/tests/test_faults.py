@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 
 import pytest
 
-from hermes import Part, SessionKey
+from hermes import Failed, Part, SessionKey
 from hermes.testing import MemoryInbox
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*retry_after")
@@ -125,3 +126,41 @@ async def test_what_the_inbox_raises_comes_out(telegram, platform, run):
     async with run(platform, inbox) as task:
         await asyncio.wait([task], timeout=5)
         assert isinstance(task.exception(), OSError)
+
+
+async def test_calls_that_nobody_waits_for_any_more_keep_no_connection(telegram, platform):
+    """Typing ends in the middle of its call whenever a turn does."""
+    key = SessionKey("telegram", str(telegram.private("Anna").id))
+    for _ in range(20):
+        calls = [asyncio.create_task(platform.typing(key)) for _ in range(20)]
+        for call in calls:
+            await asyncio.sleep(0.001)
+            call.cancel()
+        await asyncio.wait(calls)
+    async with asyncio.timeout(5):
+        await platform.send(Part(key, "Still here"))
+
+
+async def test_a_name_that_does_not_resolve_for_a_while_heals(
+    telegram, make_platform, run, monkeypatch
+):
+    platform = make_platform(base_url=telegram.url.replace("127.0.0.1", "localhost"))
+    await platform.open()
+    loop, inbox, resolved = asyncio.get_running_loop(), MemoryInbox(), []
+
+    async def unknown(host, *given, **more):
+        resolved.append(host)
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "getaddrinfo", unknown)
+        async with run(platform, inbox):
+            assert "name resolution" in await degraded(platform, 4.5)
+            assert resolved
+            with pytest.raises(Failed) as raised:
+                await platform.send(Part(SessionKey("telegram", "1"), "Hi"))
+            assert not raised.value.failure.unsure
+            patched.undo()
+            telegram.private("Anna").say("Hello")
+            await inbox.received(1)
+    await platform.close()

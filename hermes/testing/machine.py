@@ -29,6 +29,8 @@ from hermes.testing.servers import need
 HOME = "/home/user"
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": HOME, "USER": "user", "LANG": "C.UTF-8"}
 
+PYTHON = os.path.realpath(sys.executable)
+"""Not that of a virtual environment, whose folder is not there."""
 AGENT = r"""
 import json, os, socket, subprocess, sys, threading
 sock = socket.socket(fileno=int(sys.argv[1]))
@@ -117,7 +119,7 @@ class Machine:
         for name in ("home", "tmp", "vartmp", "run"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        words = [*self._wrapped(), sys.executable, "-IS", "-c", AGENT, str(theirs.fileno())]
+        words = [*self._wrapped(), PYTHON, "-IS", "-c", AGENT, str(theirs.fileno())]
         self._process = subprocess.Popen(  # noqa: ASYNC220
             words, env=ENV, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
         )
@@ -194,22 +196,28 @@ class Machine:
 
     def _wrapped(self) -> list[str]:
         folder = str(self.folder)
-        words = [need("bwrap", "bubblewrap"), "--die-with-parent", "--unshare-all", "--new-session"]
-        words += ["--uid", "0", "--gid", "0", "--hostname", self.name, "--ro-bind", "/usr", "/usr"]
-        for name in ("bin", "sbin", "lib", "lib64", "lib32"):
-            path = Path("/") / name
-            if path.is_symlink():
-                words += ["--symlink", str(path.readlink()), str(path)]
-            elif path.exists():
-                words += ["--ro-bind", str(path), str(path)]
-        for name in ("/etc/passwd", "/etc/group", "/etc/ld.so.cache", "/etc/alternatives"):
-            words += ["--ro-bind-try", name, name]
-        prefixes = {sys.prefix, sys.base_prefix, str(Path(os.path.realpath(sys.executable)).parent)}
-        for prefix in sorted(prefixes):
-            words += ["--ro-bind-try", prefix, prefix]
-        words += ["--proc", "/proc", "--dev", "/dev", "--bind", f"{folder}/home", HOME]
+        words = [*container(self.name), "--die-with-parent", "--bind", f"{folder}/home", HOME]
         words += ["--bind", f"{folder}/tmp", "/tmp", "--bind", f"{folder}/vartmp", "/var/tmp"]
-        return [*words, "--bind", f"{folder}/run", "/run/machine", "--chdir", HOME]
+        return [*words, "--bind", f"{folder}/run", "/run/machine"]
+
+
+def container(name: str) -> list[str]:
+    """Give the words that run others in a container of host name *name*, apart from all here.
+
+    Its ``/tmp``, ``/var/tmp`` and home are for the caller to bind.
+    """
+    words = [need("bwrap", "bubblewrap"), "--unshare-all", "--new-session", "--cap-drop", "ALL"]
+    words += ["--uid", "0", "--gid", "0", "--hostname", name, "--ro-bind", "/usr", "/usr"]
+    for folder in ("bin", "sbin", "lib", "lib64", "lib32"):
+        path = Path("/") / folder
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            words += ["--ro-bind", str(path), str(path)]
+    for file in ("/etc/passwd", "/etc/group", "/etc/ld.so.cache", "/etc/alternatives"):
+        words += ["--ro-bind-try", file, file]
+    words += ["--proc", "/proc", "--dev", "/dev", "--dir", HOME, "--dir", "/tmp"]
+    return [*words, "--ro-bind-try", sys.base_prefix, sys.base_prefix, "--chdir", HOME]
 
 
 async def _reader(descriptor: int) -> asyncio.StreamReader:

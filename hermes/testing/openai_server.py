@@ -49,6 +49,7 @@ class OpenAIServer:
         extra_fields: Iterable[str] = (),
         always: Answers | None = None,
         check: bool = True,
+        keep: int | None = None,
     ) -> None:
         self.answers: list[Answers] = list(answers)
         self.requests: list[Exchange] = []
@@ -65,6 +66,8 @@ class OpenAIServer:
         """The answer once the script is through."""
         self._extra = frozenset(extra_fields)
         self._check = check
+        self._keep = keep
+        """Requests that are remembered, the latest; None for all."""
         self._arrived = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -173,6 +176,8 @@ class OpenAIServer:
         self, exchange: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.requests.append(exchange)
+        if self._keep is not None:
+            del self.requests[: -self._keep]
         async with self._arrived:
             self._arrived.notify_all()
         exchange.json = parse(exchange.raw)
@@ -315,7 +320,7 @@ async def main(arguments: Sequence[str] | None = None) -> None:
         return script[(place - 1) % len(script)]
 
     server = OpenAIServer(
-        key=options.key, models=options.model, window=options.window, always=answer
+        key=options.key, models=options.model, window=options.window, always=answer, keep=100
     )
     await server.start(port=options.port)
     print(server.url, flush=True)

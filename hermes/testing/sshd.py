@@ -3,7 +3,8 @@
     with sshd(folder, kept=keep_child) as server:
         asyncssh.connect("127.0.0.1", server.port, client_keys=[str(server.key)], config=None, …)
 
-It runs as whoever runs the tests and lets only that person in, with a key of its own.
+It runs as whoever runs the tests and lets only that person in, with a key of its own. Their home
+there is an empty folder, and nothing of their shell's own files is read.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ UsePAM no
 StrictModes no
 PasswordAuthentication no
 PermitRootLogin yes
-PermitUserEnvironment no
+SetEnv HOME={folder}/home SHLVL=2
 Subsystem sftp internal-sftp
 {more}
 """
@@ -78,6 +79,7 @@ def sshd(
     program = need("sshd", "openssh-server") if shutil.which("sshd") else _sbin("sshd")
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (folder / "home").mkdir(exist_ok=True)
     for name in ("host_key", "user_key"):
         if not (folder / name).exists():
             command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
@@ -102,6 +104,9 @@ class Proxy:
         self.to = to
         """The port that new connections go to."""
         self.delay = delay
+        self.flowing = asyncio.Event()
+        """While it is not set nothing passes, and nobody is told: a cable that was pulled."""
+        self.flowing.set()
         self.port = 0
         self.passed = 0
         """Connections so far."""
@@ -159,6 +164,7 @@ class Proxy:
             when, data = await late.get()
             if (wait := when - loop.time()) > 0:
                 await asyncio.sleep(wait)
+            await self.flowing.wait()
             if not data:
                 writer.close()
                 return

@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hermes import Log, one_line
+from hermes import Log, is_loopback, one_line
 from hermes_plugin_api_server.errors import APIError
 
 OPEN = frozenset({("GET", "/health"), ("HEAD", "/health"), ("GET", "/v1/health")})
@@ -166,16 +166,6 @@ class Guard:
 
 
 CHALLENGE = {"www-authenticate": "Bearer"}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on *host*."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_address(name: str) -> bool:

@@ -43,11 +43,13 @@ def hermes_commands() -> list[Offer]:
                 ("platforms", "messenger:platforms", "Say how each platform is"),
             )
         ),
-        Offer(
-            "exit",
-            "hermes_plugin_commands.places:leave",
-            "Leave the chat",
-            hidden=True,
-            surfaces=CHAT,
+        *(
+            Offer(name, f"hermes_plugin_commands.{target}", summary, hidden=True, surfaces=CHAT)
+            for name, target, summary in (
+                ("exit", "places:leave", "Leave the chat"),
+                ("q", "messenger:queue", "Send a message that waits for the turn"),
+                ("set-home", "messenger:sethome", "Make this chat the platform's home"),
+                ("start", "messenger:start", "Say hello"),
+            )
         ),
     ]

@@ -7,25 +7,50 @@ from typing import Any, Literal, cast
 import click
 
 from hermes import CommandContext, Rest, SetState, UsageError, command
-from hermes_plugin_commands.words import age, table
+from hermes_plugin_commands.words import age, count as plural, table
 
 BUSY = ("interrupt", "queue", "steer")
 
 
 @command(surfaces={"chat"}, role="user")
-@click.argument("choice", default="once")
-async def approve(context: CommandContext, choice: str) -> None:
-    """Allow what a question asks about: once, session or always."""
-    if said := await context.answer(choice):
-        context.reply(said)
-    else:
-        context.reply(f"Allowed: {choice}.")
+@click.argument("words", nargs=-1, metavar="[all] [once|session|always]")
+async def approve(context: CommandContext, words: tuple[str, ...]) -> None:
+    """Allow what the oldest question asks about, or all that wait: once, session or always."""
+    every, rest = _every(words)
+    choice = rest[0] if rest else "once"
+    count, said = await _answer(context, choice, every=every)
+    if not count:
+        raise UsageError(said)
+    context.reply(f"Allowed: {plural(count, 'question')}, {choice}." if every else
+                  f"Allowed: {choice}.")  # fmt: skip
 
 
 @command(surfaces={"chat"}, role="user")
-async def deny(context: CommandContext) -> None:
-    """Answer a question with no."""
-    context.reply(await context.answer("deny") or "Denied.")
+@click.argument("words", nargs=-1, metavar="[all] [REASON]")
+async def deny(context: CommandContext, words: tuple[str, ...]) -> None:
+    """Answer the oldest question with no, or all that wait; the model is told the reason."""
+    every, rest = _every(words)
+    count, said = await _answer(context, "deny", " ".join(rest), every=every)
+    if not count:
+        raise UsageError(said)
+    context.reply(f"Denied: {plural(count, 'question')}." if every else "Denied.")
+
+
+def _every(words: tuple[str, ...]) -> tuple[bool, tuple[str, ...]]:
+    every = words[:1] == ("all",)
+    return every, words[1:] if every else words
+
+
+async def _answer(
+    context: CommandContext, choice: str, text: str = "", *, every: bool
+) -> tuple[int, str]:
+    """Answer one question, or all; say how many took it and why the next did not."""
+    count = 0
+    while not (said := await context.answer(choice, text)):
+        count += 1
+        if not every:
+            break
+    return count, said
 
 
 @command(surfaces={"chat"}, role="user")
@@ -110,3 +135,9 @@ def _overview(parts: dict[str, dict[str, Any]]) -> str:
 
 def _ago(at: float | None) -> str:
     return age(int(at * 1e6)) if at else ""
+
+
+@command(surfaces={"chat"}, role="guest")
+async def start(context: CommandContext) -> None:
+    """Say hello: Telegram sends this when somebody opens the chat for the first time."""
+    context.reply("Hello. Write whatever you want done; /help lists the commands.")

@@ -50,6 +50,9 @@ async def resume(context: CommandContext, which: str) -> None:
     info = await runtime.find(which)
     if info.person != context.person and context.role != "owner":
         raise NotFound(f"no conversation {which!r} of yours")
+    here = context.conversation
+    if context.gateway is not None and here is not None and here.key is not None:
+        await (await runtime.conversation(id=info.id)).bind(here.key)
     context.switch(info.id)
     name = await journal.named(runtime.store, info)
     context.reply(f"Going on with {short(info.id)} {name}".rstrip())

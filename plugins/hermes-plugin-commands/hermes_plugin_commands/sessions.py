@@ -37,7 +37,7 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="For progr
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
-@group()
+@group(role="user")
 @as_json_option
 async def sessions(context: CommandContext, as_json: bool) -> None:
     """List conversations, and search, show, export, rename or delete them."""
@@ -53,9 +53,16 @@ async def list_(context: CommandContext, limit: int, surface: str, as_json: bool
     await _list(context, limit, surface, as_json)
 
 
+def owners_only(context: CommandContext) -> None:
+    """Raise UsageError for anybody else: a conversation may be somebody's."""
+    if context.role != "owner":
+        raise UsageError("that is for owners; /sessions lists your conversations")
+
+
 async def _list(context: CommandContext, limit: int, surface: str, as_json: bool) -> None:
     runtime = await context.runtime()
-    found = await runtime.store.sessions(surface=surface or None, limit=limit)
+    person = None if context.role == "owner" else context.person
+    found = await runtime.store.sessions(person=person, surface=surface or None, limit=limit)
     if as_json:
         context.reply(json.dumps(journal.plain_data(found), indent=2, ensure_ascii=False))
         return
@@ -81,6 +88,7 @@ async def show(
     context: CommandContext, session: str, whole: bool, around: int, window: int, as_json: bool
 ) -> None:
     """Show what was said in a conversation."""
+    owners_only(context)
     runtime = await context.runtime()
     info = await runtime.find(session)
     after, limit = (max(0, around - window - 1), 2 * window + 1) if around else (0, None)
@@ -115,6 +123,7 @@ async def export(
     context: CommandContext, session: str, everything: bool, form: str, output: str
 ) -> None:
     """Write a conversation out, to keep or to read elsewhere."""
+    owners_only(context)
     if bool(session) == everything:
         raise UsageError("name one conversation, or say --all")
     if everything and form == "markdown":
@@ -154,6 +163,7 @@ async def _exported(store: Store, info: SessionInfo, form: str) -> list[str]:
 @click.argument("title", type=Rest())
 async def rename(context: CommandContext, session: str, title: str) -> None:
     """Give a conversation another title."""
+    owners_only(context)
     runtime = await context.runtime()
     info = await runtime.find(session)
     conversation = await runtime.conversation(id=info.id)
@@ -166,6 +176,7 @@ async def rename(context: CommandContext, session: str, title: str) -> None:
 @yes_option
 async def delete(context: CommandContext, session: Sequence[str], yes: bool) -> None:
     """Forget conversations for good: what was said, and what tools gave."""
+    owners_only(context)
     runtime = await context.runtime()
     chosen = [await runtime.find(each) for each in session]
     if context.session is not None and context.session.id in {info.id for info in chosen}:
@@ -183,6 +194,7 @@ async def delete(context: CommandContext, session: Sequence[str], yes: bool) -> 
 @yes_option
 async def prune(context: CommandContext, days: int, dry_run: bool, yes: bool) -> None:
     """Forget conversations that were not used for long."""
+    owners_only(context)
     runtime = await context.runtime()
     before = int(time.time() * 1e6) - days * DAY
     here = context.session.id if context.session is not None else ""
@@ -211,6 +223,7 @@ sessions.add_command(search)
 @as_json_option
 async def stats(context: CommandContext, as_json: bool) -> None:
     """Say how much the journal holds."""
+    owners_only(context)
     runtime = await context.runtime()
     found = await runtime.store.stats()
     if as_json:

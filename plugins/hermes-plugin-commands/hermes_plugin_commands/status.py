@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from hermes import CommandContext, Ended, HermesError, Usage, command
+from typing import TYPE_CHECKING
+
+from hermes import Answer, CommandContext, Ended, HermesError, Usage, command
 from hermes_plugin_commands.here import conversation
 from hermes_plugin_commands.words import age, count, table
+
+if TYPE_CHECKING:
+    from hermes.runtime import Runtime
 
 
 @command(surfaces={"chat"}, role="user")
@@ -27,10 +32,26 @@ async def status(context: CommandContext) -> None:
             "records",
             f"{info.records:,}" + (f", last used {age(info.updated)}" if info.head else ""),
         ),
+        ("context", await _filled(runtime, info.id, model)),
         ("running", "yes" if running else "no"),
         ("terminal", await runtime.terminals.status(info)),
     ]
     context.reply("\n".join(table(rows)))
+
+
+async def _filled(runtime: Runtime, session: str, model: str) -> str:
+    """Say how much of the model's window the last call filled, as its vendor counted."""
+    answers = [
+        record.body
+        for record in await runtime.store.records(session)
+        if isinstance(record.body, Answer)
+    ]
+    if not answers:
+        return "(nothing yet)"
+    last = answers[-1].usage
+    tokens = last.input + last.output
+    window = (await runtime.models.info(model)).window
+    return f"{tokens:,} tokens" + (f" of {window:,} ({tokens / window:.0%})" if window else "")
 
 
 @command(surfaces={"chat"}, role="user")

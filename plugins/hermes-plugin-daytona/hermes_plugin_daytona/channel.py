@@ -115,4 +115,4 @@ class SessionChannel(Channel):
             if word == "exit" and code.isdigit():
                 self.exited(int(code))
             else:
-                self.fed(line.encode() + b"\n")
+                self.complained(line.encode() + b"\n")

@@ -17,6 +17,8 @@ class TestPlugin(PluginContract):
 
 
 class TestDaytonaTerminal(TerminalContract):
+    isolated = True
+
     @pytest.fixture
     async def terminal(self, make_terminal) -> Terminal:
         return await make_terminal()

@@ -32,11 +32,17 @@ class Channel(ABC):
         """How it ended, as shells say it; or `LostError`."""
         self._ended = asyncio.Event()
         self._news = asyncio.Event()
+        self.errors = b""
+        """The end of what came beside the output: no bash of ours writes there."""
 
     def fed(self, data: bytes) -> None:
-        """Output came (both streams)."""
+        """Output came."""
         self._feed(data)
         self._news.set()
+
+    def complained(self, data: bytes) -> None:
+        """Something came beside the output, from what leads there."""
+        self.errors = (self.errors + data)[-2000:]
 
     def eof(self) -> None:
         """No more output comes."""

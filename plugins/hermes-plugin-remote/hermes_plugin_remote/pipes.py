@@ -36,7 +36,6 @@ class PipeChannel(Channel):
             await loop.subprocess_exec(
                 lambda: _Protocol(channel),
                 *words,
-                stderr=asyncio.subprocess.STDOUT,
                 env=dict(env),
                 start_new_session=True,
             )
@@ -47,6 +46,13 @@ class PipeChannel(Channel):
     def connected(self, transport: asyncio.SubprocessTransport) -> None:
         """The program was started."""
         self._transport = transport
+
+    @property
+    def returncode(self) -> int:
+        """As asyncio has it."""
+        code = self._transport.get_returncode()
+        assert code is not None
+        return code
 
     async def write(self, data: bytes) -> None:
         stdin = self._stdin()
@@ -71,12 +77,10 @@ class PipeChannel(Channel):
     def _stdin(self) -> asyncio.WriteTransport | None:
         return cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
 
-    def ended(self) -> None:
-        """The program ended."""
-        code = self._transport.get_returncode()
-        assert code is not None
-        self.exited(128 - code if code < 0 else code)
+    def ended(self, code: int) -> None:
+        """The program ended, with an exit code as shells have it."""
         self._writable.set()
+        self.exited(code)
 
     def writable(self, whether: bool) -> None:
         """Whether its input takes more."""
@@ -97,16 +101,20 @@ class _Protocol(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         assert isinstance(data, bytes)
-        self._channel.fed(data)
+        if fd == 1:
+            self._channel.fed(data)
+        else:
+            self._channel.complained(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == 1:
             self._channel.eof()
-        else:
+        elif fd == 0:
             self._channel.writable(True)
 
     def process_exited(self) -> None:
-        self._channel.ended()
+        code = self._channel.returncode
+        self._channel.ended(128 - code if code < 0 else code)
 
     def pause_writing(self) -> None:
         self._channel.writable(False)

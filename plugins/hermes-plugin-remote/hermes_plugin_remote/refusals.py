@@ -51,9 +51,17 @@ def unknown(marks: Marks, error: LostError) -> TerminalError:
     )
 
 
-def silent(place: str, marks: Marks) -> TerminalError:
-    """Say that no bash answered."""
-    lines = marks.noise.decode("utf-8", "replace").strip().splitlines()
+def late(place: str, seconds: float) -> TerminalError:
+    """Say that the time was over before the other end was reached."""
+    return TerminalError(
+        f"{place}: not reached within {seconds:g} s. Should the command have started, it ends"
+        " before the next one"
+    )
+
+
+def silent(place: str, marks: Marks, errors: bytes) -> TerminalError:
+    """Say that no bash answered, and what was said instead."""
+    lines = (marks.noise + b"\n" + errors).decode("utf-8", "replace").strip().splitlines()
     return TerminalError(
         f"{place}: bash did not start: {lines[-1][:300] if lines else 'it said nothing'}"
     )

@@ -25,7 +25,8 @@ class SandboxTerminal(RemoteTerminal):
     def __init__(self, context: PluginContext, spec: TerminalSpec) -> None:
         super().__init__(context, spec)
         self._waking = asyncio.Lock()
-        self._awake = False
+        self._awake: bool | None = False
+        """None: that is to be asked."""
         self._since = 0.0
         self._users: set[Channel | object] = set()
 
@@ -59,7 +60,7 @@ class SandboxTerminal(RemoteTerminal):
     async def connect(self, words: Sequence[str], feed: Callable[[bytes], None]) -> Channel:
         use = object()
         async with self._waking:
-            if not self._awake:
+            if self._awake is not True:
                 lost = await self.wake()
                 self._awake, self._since = True, time.monotonic()
                 if lost and self.opened:
@@ -69,7 +70,7 @@ class SandboxTerminal(RemoteTerminal):
         try:
             channel = await self.reach(words, feed)
         except TerminalError:
-            self._awake = False  # whether it still is, is asked again
+            self.unreached()
             raise
         finally:
             self._users.discard(use)
@@ -79,7 +80,7 @@ class SandboxTerminal(RemoteTerminal):
 
     async def hibernate(self) -> None:
         async with self._waking:
-            if self._awake and not self._users:
+            if self._awake is not False and not self._users:
                 await self.sleep()
                 self._awake = False
 
@@ -87,17 +88,22 @@ class SandboxTerminal(RemoteTerminal):
         async with self._waking:
             if not self.spec.persistent:
                 await self.destroy()
-            elif self._awake and not self.processes():  # what is kept goes on, and costs
+            elif (
+                self._awake is not False and not self.processes()
+            ):  # what is kept goes on, and costs
                 await self.sleep()
             self._awake = False
 
+    def unreached(self) -> None:
+        self._awake = None
+
     def reachable(self) -> bool:
-        return self._awake
+        return self._awake is True
 
     async def status(self) -> str:
-        hourly = self.price(self._awake)
+        hourly = self.price(self._awake is not False)
         rate = f"${hourly:.4f} an hour" if hourly else "no cost"
-        if not self._awake:
+        if self._awake is False:
             return f"{self.place}: asleep, {rate}"
         hours = (time.monotonic() - self._since) / 3600
         return f"{self.place}: awake for {hours * 60:.0f} min, {rate}, ${hourly * hours:.4f} so far"
@@ -105,4 +111,4 @@ class SandboxTerminal(RemoteTerminal):
     def _used(self, channel: Channel, ended: asyncio.Future[int]) -> None:
         self._users.discard(channel)
         if ended.exception() is not None:
-            self._awake = False
+            self.unreached()

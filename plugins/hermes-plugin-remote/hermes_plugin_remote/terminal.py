@@ -30,6 +30,8 @@ from hermes_plugin_remote.streams import Capture
 
 KEPT = 64
 """Snapshots of one terminal that stay: more than calls of one answer can start from."""
+REAPING = 10.0
+"""Seconds that ending what runs there may take: it gives processes two to end by themselves."""
 SPOOL = 2_000_000_000
 """Bytes of one command's output that are kept on disk; what comes after is only counted."""
 
@@ -91,6 +93,9 @@ class RemoteTerminal(Terminal):
         """Give the backend's own name of the machine, for the registry (`Handle.place`)."""
         return ""
 
+    def unreached(self) -> None:
+        """No bash answered: whether the machine is there is not certain any more."""
+
     async def released(self) -> None:
         """Give back what the backend holds for this terminal; nothing of it runs any more."""
 
@@ -119,17 +124,20 @@ class RemoteTerminal(Terminal):
             channel.lost(LostError(f"{self.place}: this terminal was closed"))
             channel.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.released()
+        try:
+            await self.released()
+        except TerminalError as error:
+            self.context.log.warning("not released", terminal=self.place, error=str(error))
 
     async def end(self, handle: Handle) -> None:
         """End what *handle* stands for. Raise `TerminalError` (or TimeoutError) where it cannot."""
         words = envelope.end(handle.identity, handle.pattern, handle.folder, shell=self.shell)
-        channel = await self.connect(words, lambda _: None)
-        try:
-            async with asyncio.timeout(15):
+        async with asyncio.timeout(REAPING):
+            channel = await self.connect(words, lambda _: None)
+            try:
                 await channel.finish(lambda: True)
-        finally:
-            channel.close()
+            finally:
+                channel.close()
 
     def processes(self) -> tuple[Process, ...]:
         return tuple(each for each in self._processes.values() if each.exit_code is None)
@@ -174,7 +182,7 @@ class RemoteTerminal(Terminal):
             channel.close()
         self._judge(marks)
         if "end" not in marks.said:
-            raise refusals.silent(self.place, marks)
+            raise self._silent(marks, channel)
         return marks
 
     def _variables(self) -> dict[str, str]:
@@ -212,14 +220,20 @@ class RemoteTerminal(Terminal):
                 await self._through(channel, stdin)
                 code = await channel.finish(lambda: "end" in marks.said)
             capture.feed(marks.rest())
-            return self._result(marks, capture, state, code)
+            return self._result(marks, capture, state, code, channel)
         except TimeoutError:
+            if marks.job not in self._channels:
+                self._orphans.add(marks.job)
+                raise refusals.late(self.place, timeout) from None
             await self._whole(self._kill(marks.job))
             return CommandResult(
                 capture.output(), 124, state, capture.total, capture.file, timed_out=True
             )
         except asyncio.CancelledError:
-            await self._whole(self._kill(marks.job))
+            if marks.job not in self._channels:
+                self._orphans.add(marks.job)
+            else:
+                await self._whole(self._kill(marks.job))
             raise
         except LostError as error:
             raise refusals.unknown(marks, error) from None
@@ -266,7 +280,7 @@ class RemoteTerminal(Terminal):
         if not marks.began:
             await process.wait(10)
             self._judge(marks)
-            raise refusals.silent(self.place, marks)
+            raise self._silent(marks, channel)
         return process
 
     async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
@@ -308,10 +322,12 @@ class RemoteTerminal(Terminal):
     async def _begin(
         self, job: str, words: Sequence[str], ahead: bytes, feed: Callable[[bytes], None]
     ) -> Channel:
-        if self._orphans:
-            jobs = "|".join(sorted(self._orphans))
-            await self.end(Handle(f"{self._name}:({jobs})", self._identity))
-            self._orphans.clear()
+        if orphans := sorted(self._orphans):
+            try:
+                await self.end(Handle(f"{self._name}:({'|'.join(orphans)})", self._identity))
+            except TimeoutError:
+                raise refusals.late(self.place, REAPING) from None
+            self._orphans.difference_update(orphans)
         channel = self._channels[job] = await self.connect(words, feed)
         channel.exit.add_done_callback(lambda ended: self._ended(job, ended))
         if ahead:
@@ -343,11 +359,11 @@ class RemoteTerminal(Terminal):
             await channel.end_input()
 
     def _result(
-        self, marks: Marks, capture: Capture, state: TerminalState, code: int
+        self, marks: Marks, capture: Capture, state: TerminalState, code: int, channel: Channel
     ) -> CommandResult:
         self._judge(marks)
         if not marks.began:
-            raise refusals.silent(self.place, marks)
+            raise self._silent(marks, channel)
         after = state
         if "end" in marks.said:
             code, kept, directory = refusals.ending(marks)
@@ -364,6 +380,10 @@ class RemoteTerminal(Terminal):
             self._folder = ""
             self.state = TerminalState(self.spec.directory)
         raise refused
+
+    def _silent(self, marks: Marks, channel: Channel) -> TerminalError:
+        self.unreached()
+        return refusals.silent(self.place, marks, channel.errors)
 
     async def _kill(self, job: str, owner: str = "") -> None:
         """End what *job* started. Where that cannot be said, it ends before the next command."""

@@ -34,7 +34,10 @@ class SSHChannel(Channel, asyncssh.SSHClientSession[bytes]):
         self._started = True
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
-        self.fed(data)
+        if datatype == asyncssh.EXTENDED_DATA_STDERR:
+            self.complained(data)
+        else:
+            self.fed(data)
 
     def eof_received(self) -> bool:
         self.eof()

@@ -98,6 +98,41 @@ async def test_a_connection_lost_in_the_middle_is_said_and_the_command_not_repea
     assert way.passed == 2
 
 
+async def test_a_cable_that_is_pulled_is_noticed(make_terminal, server, way, tmp_path) -> None:
+    terminal = await make_terminal(**through(way, server, tmp_path), keepalive=0.4)
+    task, _ = await listening(lambda out: terminal.run("echo begun; sleep 349", output=out))
+    way.flowing.clear()
+    with pytest.raises(TerminalError, match="the connection was lost: it had started"):
+        await asyncio.wait_for(task, 20)
+    way.flowing.set()
+    ended = await terminal.run("pgrep -fx 'sleep 349' || echo ended")
+    assert ended.output == b"ended\n"
+
+
+async def test_what_cannot_be_reached_in_time_is_no_result(
+    make_terminal, server, way, tmp_path
+) -> None:
+    terminal = await make_terminal(**through(way, server, tmp_path))
+    way.flowing.clear()
+    with pytest.raises(TerminalError, match=r"not reached within 0\.5 s"):
+        await terminal.run(f"touch {tmp_path}/ran", timeout=0.5)
+    way.flowing.set()
+    await terminal.run("true")
+
+
+async def test_a_stop_does_not_wait_for_a_machine_out_of_reach(
+    make_terminal, server, way, tmp_path
+) -> None:
+    terminal = await make_terminal(**through(way, server, tmp_path))
+    way.flowing.clear()
+    task = asyncio.create_task(terminal.run("true"))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    way.flowing.set()
+
+
 async def test_a_connection_lost_while_idle_is_made_anew_and_the_state_lasts(
     make_terminal, server, way, tmp_path
 ) -> None:
