@@ -10,7 +10,8 @@ from hermes import errors
 from hermes.events import Event, TurnFinished
 from hermes.mailbox import Busy, Letter
 from hermes.messages import Image, Message
-from hermes.records import Rewound
+from hermes.prompt import PromptSession
+from hermes.records import Reprompted, Rewound
 from hermes.session import Authority, PersonId, SessionInfo, SessionKey
 from hermes.store import Bind, Describe, SetState
 from hermes.stream import Listener
@@ -145,6 +146,24 @@ class Conversation:
         await agent.transcript.commit()
         self._runtime.evict(info.id, "undo")
         return first.message.parts[0].text if first.message.parts else ""  # type: ignore[union-attr]
+
+    async def reprompt(self, reason: str) -> None:
+        """Render the prompt again, because what it is made of was changed on purpose; recorded with
+        *reason*. The next request begins a prefix of its own. A conversation that has not begun is
+        left to its first message. Raises Busy or Conflict.
+        """
+        info = await self.load()
+        if self._runtime.mailbox(info.id).running:
+            raise errors.Busy("a turn is running here; wait, or stop it first")
+        agent = await self._runtime.agent(info)
+        fold = agent.transcript.fold
+        if not fold.opened:
+            return
+        names = tuple(spec.name for spec in fold.tools)
+        prompt = await self._runtime.prompts.render(PromptSession(info, names, brief=not names))
+        if prompt != fold.prompt:
+            agent.transcript.note(Reprompted(prompt=prompt, tools=fold.tools, reason=reason))
+            await agent.transcript.commit()
 
     async def new(self, title: str = "") -> Conversation:
         """Begin another conversation in the same place; this one stays in the journal."""

@@ -41,6 +41,9 @@ class AgentSettings(msgspec.Struct, frozen=True):
 
     max_turns: int = 90
     """Model calls in one turn."""
+    personalities: dict[str, Any] = {}
+    """Manners of speaking by name, as Hermes Agent writes them: a text, or description,
+    system_prompt, tone and style."""
 
 
 class GatewaySettings(msgspec.Struct, frozen=True):

@@ -206,7 +206,8 @@ def container(name: str) -> list[str]:
 
     Its ``/tmp``, ``/var/tmp`` and home are for the caller to bind.
     """
-    words = [need("bwrap", "bubblewrap"), "--unshare-all", "--new-session", "--cap-drop", "ALL"]
+    words = [need("bwrap", "bubblewrap"), "--unshare-all", "--unshare-user", "--disable-userns"]
+    words += ["--new-session", "--cap-drop", "ALL"]
     words += ["--uid", "0", "--gid", "0", "--hostname", name, "--ro-bind", "/usr", "/usr"]
     for folder in ("bin", "sbin", "lib", "lib64", "lib32"):
         path = Path("/") / folder
@@ -216,7 +217,8 @@ def container(name: str) -> list[str]:
             words += ["--ro-bind", str(path), str(path)]
     for file in ("/etc/passwd", "/etc/group", "/etc/ld.so.cache", "/etc/alternatives"):
         words += ["--ro-bind-try", file, file]
-    words += ["--proc", "/proc", "--dev", "/dev", "--dir", HOME, "--dir", "/tmp"]
+    words += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"]  # the tester may be root
+    words += ["--dev", "/dev", "--dir", HOME, "--dir", "/tmp"]
     return [*words, "--ro-bind-try", sys.base_prefix, sys.base_prefix, "--chdir", HOME]
 
 

@@ -120,3 +120,20 @@ async def test_what_a_person_wrote_is_named_and_left(system: Any) -> None:
 async def test_nothing_is_not_everything(system: Any, empty: str) -> None:
     done = await system.run("memory", "forget", "--yes", empty)
     assert done.status == 2, done
+
+
+async def test_the_memory_that_is_chosen_forgets_too(system: Any, turn: Any, owner: Any) -> None:
+    system.configure(memory="local", **{"memory-local": {"semantic": False}})
+    system.model.always = Say("Noted.")
+    async with system.runtime() as runtime:
+        conversation = runtime.session(SessionKey("cli", "x"), directory=str(system.place))
+        await turn(conversation.send(f"My wife is {CANARY}.", authority=owner()))
+        await turn(conversation.send("I live in Oslo street.", authority=owner()))
+    assert "data/memory-local/passages.db" in holding(system.home)
+    done = await system.run("memory", "forget", "--yes", CANARY)
+    assert done.status == 0 and "1 memories" in done.out, done.errors
+    assert holding(system.home) == []
+    system.model.always = Say("In Oslo.")
+    await system.run("-z", "Which street do I live in?")
+    request = system.model.requests[-1].raw
+    assert b"I live in Oslo street." in request, "the rest is recalled, beside MEMORY.md"

@@ -16,3 +16,5 @@ class Settings(msgspec.Struct, frozen=True):
     """Characters of each file that the prompt takes; of a longer one, head and tail."""
     project: bool = True
     """Whether files of the project (AGENTS.md and its like) are read."""
+    personality: str = ""
+    """Personality that new conversations begin with; empty for none."""

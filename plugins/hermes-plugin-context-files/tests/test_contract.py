@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from hermes import PromptSection
-from hermes.testing import PluginContract, PromptContract
+from hermes import Command, PromptSection
+from hermes.testing import CommandContract, PluginContract, PromptContract
 from hermes.testing.pytest_plugin import MakeContext
+from hermes_plugin_context_files.command import personality
+from hermes_plugin_context_files.personalities import Personality
 from hermes_plugin_context_files.sections import Guidance, Identity, Project, Started
+from hermes_plugin_context_files.settings import Settings
 
 
 class TestPlugin(PluginContract):
@@ -50,3 +54,24 @@ class TestProject(Files):
 
 class TestStarted(Files):
     kind = Started
+
+
+class TestPersonality(PromptContract):
+    """With one that is configured, and one that is chosen."""
+
+    @pytest.fixture
+    def section(self, plugin_context: MakeContext) -> PromptSection:
+        agent = SimpleNamespace(personalities={"kind": "Be kind. " * 60})
+        return Personality(
+            plugin_context(
+                "context-files",
+                settings=Settings(personality="kind"),
+                sections={"hermes": SimpleNamespace(agent=agent)},
+            )
+        )
+
+
+class TestCommand(CommandContract):
+    @pytest.fixture
+    def command(self) -> Command:
+        return personality

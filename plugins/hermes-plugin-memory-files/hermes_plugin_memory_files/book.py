@@ -122,6 +122,16 @@ class Book:
             facts = known.entries.get(label) or Facts(created=written)
             yield Entry(label, content, place, facts, folder)
 
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Give what changes when a file of this person does."""
+        files = [place.file for place in self.places()] + [self.folder / sidecar.NAME]
+        found = []
+        for file in files:
+            with contextlib.suppress(FileNotFoundError):
+                about = file.stat()
+                found.append((file.name, about.st_mtime_ns, about.st_size))
+        return tuple(found)
+
     def known(self) -> Sidecar:
         """Give the sidecar, to look at."""
         return sidecar.read(self.folder)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from hermes import Memory, Message, PluginContext, Text, Turn, TurnResult
 from hermes_plugin_memory_files import wording
@@ -14,6 +17,9 @@ from hermes_plugin_memory_files.ranking import Ranking
 from hermes_plugin_memory_files.settings import Settings
 from hermes_plugin_memory_files.sidecar import Sidecar
 
+Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
+PEOPLE = 16
+"""Whose files are kept ready to be searched."""
 CORRECTIONS = 10
 """Corrections beside one message; the next message has the others."""
 
@@ -32,6 +38,8 @@ class MemoryFiles(Memory):
         self._home = context.paths.home
         self._log = context.log
         self._clock = clock
+        self._keeping = threading.Lock()
+        self._kept: dict[str, tuple[Stamp, int, list[Entry], Sidecar, Ranking]] = {}
 
     def book(self, person: str) -> Book:
         return Book(self._home, person, self.settings, self._clock)
@@ -40,19 +48,33 @@ class MemoryFiles(Memory):
         return await asyncio.to_thread(self._recall, turn)
 
     def _recall(self, turn: Turn) -> str:
-        book = self.book(turn.input.authority.person)
-        entries = book.entries()
-        known = book.known()
+        entries, known, ranking = self._read(turn.input.authority.person)
         tells, takes = wording.told("\n".join([turn.prompt, *_texts(turn.messages)]))
         if not turn.prompt:  # the first turn: the prompt is rendered from the same files after this
             project = project_of(turn.input.session.directory, self._home)
             tells |= {entry.label for entry in wording.chosen(entries, project)}
         lines = _corrections(entries, known, tells, takes)
-        best = Ranking(entries).best(turn.input.text, _said_before(turn.messages))
+        best = ranking.best(turn.input.text, _said_before(turn.messages))
         news = [e for e in best if e.label not in tells and not _has(lines, e.label)]
         lines += map(wording.line, news[: self.settings.recall_entries])
         kept = _within(lines, self.settings.recall_char_limit)
         return "\n".join([wording.BESIDE, *kept]) if kept else ""
+
+    def _read(self, person: str) -> tuple[list[Entry], Sidecar, Ranking]:
+        """Read a person's files, again only when one changed or something in them has expired."""
+        book = self.book(person)
+        stamp, now = book.stamp(), self._clock()
+        with self._keeping:
+            kept = self._kept.pop(person, None)
+        if kept is None or kept[0] != stamp or now >= kept[1]:
+            entries = book.entries()
+            ends = [entry.facts.expires for entry in entries if entry.facts.expires]
+            kept = (stamp, min(ends, default=sys.maxsize), entries, book.known(), Ranking(entries))
+        with self._keeping:
+            self._kept[person] = kept  # most recently used is last
+            while len(self._kept) > PEOPLE:
+                del self._kept[next(iter(self._kept))]
+        return kept[2:]
 
     async def record(self, turn: Turn, result: TurnResult) -> None:
         """Count what stood beside the message and what the answer cites."""
