@@ -52,6 +52,7 @@ surface: setup
 
 docs: setup
 	@WRITE="$(WRITE)" $(BIN)/python .ci/docs.py
+	@WRITE="$(WRITE)" $(BIN)/python .ci/catalogue.py
 	@$(MAKE) --no-print-directory html
 
 html: setup

@@ -11,11 +11,11 @@ line that goes or changes is a break for somebody's plugin (architecture, §4.2)
 from __future__ import annotations
 
 import ast
-import difflib
 import enum
 import functools
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -24,6 +24,9 @@ from types import ModuleType
 from typing import TypeAlias
 
 import msgspec
+
+import hermes
+from hermes import deprecation
 
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOT = ROOT / "docs" / "surface.txt"
@@ -35,6 +38,14 @@ RUNTIME = (
 HOOKS = "hermes.hookspecs"
 SPOKEN = ("__init__", "__call__", "__aenter__", "__enter__", "__iter__", "__aiter__")
 """Special methods that are part of how a thing is used."""
+
+ORDER = (
+    "break",
+    "break, unless everything that fitted before fits still",
+    "gone as announced",
+    "addition",
+)
+"""What a difference may mean, worst first."""
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -239,6 +250,10 @@ def surface() -> list[str]:
         path = line.partition("  ")[0]
         if not path.startswith(inside) or path.removeprefix(inside) in RUNTIME:
             lines.append(line)
+    lines += [
+        f"hermes.{name}  deprecated since {old.since}: {old.now}"
+        for name, old in sorted(deprecation.RENAMED.items())
+    ]
     hooks = [n for n in parsed(HOOKS).body if isinstance(n, Function)]
     return lines + [f"hook {node.name}  {signature(node)}" for node in hooks]
 
@@ -259,7 +274,7 @@ def differences(old: list[str], new: list[str]) -> list[str]:
     said = []
     for path in [*before, *(path for path in after if path not in before)]:
         if path not in after:
-            said.append(f"break: {path} is gone")
+            said.append(gone(path, before[path]))
         elif path not in before:
             owner = path.rpartition(".")[0]
             text = " ".join(after[path])
@@ -268,6 +283,46 @@ def differences(old: list[str], new: list[str]) -> list[str]:
             said.append(f"{'break: required' if forced else 'addition'}: {path}")
         elif before[path] != after[path]:
             said.append(f"break, unless everything that fitted before fits still: {path}")
+    return said
+
+
+def gone(path: str, lines: list[str]) -> str:
+    """Say whether what is gone was deprecated for long enough."""
+    found = re.match(r"deprecated since (\d+\.\d+)", " ".join(lines))
+    if found is None:
+        return f"break: {path} is gone"
+    if release(hermes.__version__) < release(deprecation.goes(found[1])):
+        return f"break: {path} is gone, before {deprecation.goes(found[1])}"
+    return f"gone as announced: {path}"
+
+
+def release(version: str) -> tuple[int, int]:
+    major, minor, *_ = version.split(".")
+    return int(major), int(minor)
+
+
+def grouped(old: list[str], new: list[str]) -> list[str]:
+    """Write the difference for a person: by what it means, then by whose it is, old above new."""
+    before, after = _by_path(old), _by_path(new)
+    groups: dict[str, dict[str, list[str]]] = {}
+    for line in differences(old, new):
+        meaning, _, rest = line.partition(": ")
+        path = rest.split(" ")[-1] if rest.startswith("required") else rest.partition(" ")[0]
+        path = path.rstrip(",")
+        known = {**before, **after}
+        owner = path.rpartition(".")[0]
+        owner = owner if owner in known else path
+        name = path.removeprefix(f"{owner}.")
+        lines = groups.setdefault(meaning, {}).setdefault(owner, [])
+        lines += [f"- {name}  {text}" for text in before.get(path, ()) if path not in after
+                  or text not in after[path]]  # fmt: skip
+        lines += [f"+ {name}  {text}" for text in after.get(path, ()) if path not in before
+                  or text not in before[path]]  # fmt: skip
+    said = []
+    for meaning, owners in sorted(groups.items(), key=lambda item: ORDER.index(item[0])):
+        said += ["", meaning.upper()]
+        for owner, lines in owners.items():
+            said += [f"  {owner}", *(f"    {line}" for line in lines)]
     return said
 
 
@@ -288,11 +343,12 @@ def main(snapshot: Path = SNAPSHOT) -> int:
         return 1
     new = surface()
     if os.environ.get("WRITE"):
+        kept = snapshot.read_text().splitlines() if snapshot.exists() else []
+        print("\n".join(grouped(kept, new)).lstrip("\n"))
         snapshot.write_text("\n".join(new) + "\n")
     old = snapshot.read_text().splitlines() if snapshot.exists() else []
-    if said := differences(old, new):
-        print("\n".join(difflib.unified_diff(old, new, "published", "source", "", "", 0, "")))
-        print("\n".join(["", *said]))
+    if differences(old, new):
+        print("\n".join(grouped(old, new)))
         print("\nIf this is meant: `make surface WRITE=1`, and a line in CHANGELOG.md.")
         return 1
     print(f"surface: {len(new)} lines hold")

@@ -58,13 +58,18 @@ def install(
     """Make *environment* with *requirement* and what it declares; give its interpreter."""
     python = environment / "bin" / "python"
     run(UV, "venv", "-q", "--python", base, environment)
+    add(python, constraints, requirement)
+    return python
+
+
+def add(python: Path, constraints: list[Path], *requirements: str) -> None:
+    """Install *requirements*, and what they declare, into an environment."""
     flags = [flag for path in constraints for flag in ("--constraints", path)]
-    command = [UV, "pip", "install", "-q", "--python", python, *flags, requirement]
+    command = [UV, "pip", "install", "-q", "--python", python, *flags, *requirements]
     try:  # `make setup` filled uv's cache, and asking the registry again can stall for seconds
         run(*command, "--offline")
     except RuntimeError:
         run(*command)
-    return python
 
 
 def unprivileged(*command: str | Path, home: Path) -> str:

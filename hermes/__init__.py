@@ -23,6 +23,7 @@ _MODULES = {
     "resource": "Resource",
     "files": "locked_file replace_file",
     "settings": "Secret",
+    "deprecation": "HermesDeprecation",
     "sensitive": "looks_secret",
     "provider": "Emit ModelInfo ModelRequest ModelResponse ModelSpec Models Provider Stop",
     "context": "Children ConfigView Log Paths PluginContext Scope Secrets State",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         Secrets as Secrets,
         State as State,
     )
+    from hermes.deprecation import HermesDeprecation as HermesDeprecation
     from hermes.errors import (
         Busy as Busy,
         ConfigError as ConfigError,
@@ -258,10 +260,16 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name):
-        try:
-            module = _WHERE[name]
-        except KeyError:
-            raise AttributeError(f"module 'hermes' has no attribute {name!r}") from None
+        if name not in _WHERE:
+            if name.startswith("_"):  # Python's own questions; they must cost nothing
+                raise AttributeError(f"module 'hermes' has no attribute {name!r}")
+            from hermes.deprecation import renamed  # noqa: PLC0415  (hardly ever needed)
+
+            now = renamed(name)
+            if not now:
+                raise AttributeError(f"module 'hermes' has no attribute {name!r}")
+            return __getattr__(now)
+        module = _WHERE[name]
         from importlib import import_module  # noqa: PLC0415  (a bare import needs none)
 
         value = getattr(import_module(f"hermes.{module}"), name)

@@ -144,7 +144,7 @@ class ProcessChildren(Children):
         if trees:
             await end(2.0, *trees)
         for token in going:
-            del self._tokens[token]
+            self._tokens.pop(token, None)  # who owns it may have forgotten it meanwhile
         if going:
             self._record()
 

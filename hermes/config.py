@@ -303,6 +303,9 @@ class Config(ConfigView):
                 path = (name,)
             elif name in self._silent:
                 continue
+            elif theirs := _of_backend(name, value):  # translated, and that backend is not here
+                found += [schemas.Issue(path, "unknown key", unknown=True) for path in theirs]
+                continue
             else:
                 known = [*kernel["properties"], *self._schemas]
                 text = "unknown key" + schemas.nearest(str(name), known)
@@ -411,6 +414,12 @@ class PluginConfig(ConfigView):
 
     def variable(self, name: str) -> str | None:
         return self._config.variable(name)
+
+
+def _of_backend(section: str, value: Any) -> list[tuple[str, str]]:
+    """Give the keys of Hermes Agent's ``terminal:`` that *section* was made of, if it was."""
+    keys = [("terminal", f"{section}_{key}") for key in value] if isinstance(value, dict) else []
+    return keys if all(legacy(key) for key in keys) else []
 
 
 def plugin_choices(home: str) -> dict[str, Any]:

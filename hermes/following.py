@@ -159,7 +159,8 @@ class Following:
 
     async def _quietly(self, call: Awaitable[T]) -> T | None:
         try:
-            return await asyncio.wait_for(call, PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                return await call
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: only for show)
             self._gateway.log.debug("not shown", error=one_line(error))
             return None

@@ -82,6 +82,9 @@ class KernelSettings(msgspec.Struct, frozen=True):
     store: str = "sqlite"
     memory: str = ""
     """Name of a memory, used beside those that always take part; empty for these alone."""
+    memory_options: dict[str, Any] = {}
+    """What Hermes Agent's ``memory:`` mapping says beside the provider: memory_char_limit,
+    user_char_limit, memory_enabled, user_profile_enabled, write_approval."""
     terminal: TerminalSettings = TerminalSettings()
     toolsets: tuple[str, ...] = ()
     """Toolsets a conversation has; empty for all."""
@@ -103,6 +106,8 @@ def translated(data: dict[str, Any]) -> dict[str, Any]:
         made["model_options"] = {**rest, **(data.get("model_options") or {})}
     if isinstance(memory := data.get("memory"), dict):
         made["memory"] = str(memory.get("provider") or "")
+        rest = {k: v for k, v in memory.items() if k != "provider"}
+        made["memory_options"] = {**rest, **(data.get("memory_options") or {})}
     if isinstance(auxiliary := data.get("auxiliary"), dict):
         named = {k: _model(v) if isinstance(v, dict) else v for k, v in auxiliary.items()}
         made["auxiliary"] = {k: v for k, v in named.items() if v and k != "transient_retries"}

@@ -15,6 +15,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +25,7 @@ import msgspec._json_schema
 import pluggy
 
 from hermes import hookspecs, schemas
+from hermes.deprecation import HermesDeprecation
 from hermes.errors import one_line
 from hermes.index import described
 from hermes.offers import Offer
@@ -59,11 +61,13 @@ def examine(entry: dict[str, Any]) -> dict[str, Any]:
     """Import one plugin, call its hooks, check its offers."""
     before = set(sys.modules)
     try:
-        module = load(entry["module"])
-        offers = collect(entry["name"], module)
-        for kind, offer in offers:
-            check(kind, offer, entry["tops"])
-        settings = {o.name: settings_schema(o) for kind, o in offers if kind == "settings"}
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always", HermesDeprecation)
+            module = load(entry["module"])
+            offers = collect(entry["name"], module)
+            for kind, offer in offers:
+                check(kind, offer, entry["tops"])
+            settings = {o.name: settings_schema(o) for kind, o in offers if kind == "settings"}
     except BaseException as error:  # noqa: BLE001  an isolation boundary
         return {"state": "failed", "why": said(error, entry["tops"])}
     return {
@@ -71,7 +75,7 @@ def examine(entry: dict[str, Any]) -> dict[str, Any]:
         "why": "",
         "offers": [{"kind": kind, **msgspec.structs.asdict(offer)} for kind, offer in offers],
         "settings": settings,
-        "warnings": heavy(before, entry["tops"]),
+        "warnings": heavy(before, entry["tops"]) + outdated(heard),
         "files": [described(path) for path in loaded(entry["tops"])],
         "middleware": any(kind == "middleware" for kind, _ in offers),
     }
@@ -171,6 +175,12 @@ def heavy(before: set[str], tops: list[str]) -> list[str]:
     here = {name.partition(".")[0] for name in before} | set(tops) | set(sys.stdlib_module_names)
     beyond = sorted({name.partition(".")[0] for name in set(sys.modules) - before} - here)
     return [f"imports {', '.join(beyond)} before it is used"] if beyond else []
+
+
+def outdated(heard: list[warnings.WarningMessage]) -> list[str]:
+    """Say what it uses that will go, each once."""
+    said = [str(each.message) for each in heard if issubclass(each.category, HermesDeprecation)]
+    return list(dict.fromkeys(said))
 
 
 def loaded(tops: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,6 +22,8 @@ RENDER = 10.0
 """Seconds a section of the prompt has."""
 FIRST_WAIT = 2.0
 """Seconds to wait for the tools of a toolset that was never seen."""
+OPENING = 5.0
+"""Seconds to wait for a toolset to open. It goes on opening; later conversations may have it."""
 
 
 class Tools:
@@ -32,6 +34,8 @@ class Tools:
         self._resources = resources
         self._log = log
         self._fixed: dict[str, tuple[Tool, ...]] = {}
+        self._late: set[Hashable] = set()
+        """Those that were waited for in vain: nobody waits for them that long again."""
 
     def names(self, chosen: Sequence[str] = ()) -> list[str]:
         """The toolsets to use: *chosen*, else the configured, else all. Raises NotFound."""
@@ -53,7 +57,7 @@ class Tools:
             try:
                 found = await self._of(name)
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
-                self._log.warning("toolset left out", toolset=name, error=one_line(error))
+                self._leave_out(name, error)
                 continue
             for tool in found:
                 if tool.name in tools:
@@ -69,13 +73,13 @@ class Tools:
         plugin = self._host.offers("tools")[name].plugin
         target: Any = self._host.create("tools", name)
         if isinstance(target, ToolsetFamily):
-            family = await self._resources.get(("tools", name), lambda: target)
+            family = await self._open(("tools", name), lambda: target)
             found = await asyncio.gather(
                 *(self._connected(name, member, family) for member in family.members())
             )
             return tuple(_owned(tool, plugin, name) for some in found for tool in some)
         if isinstance(target, Toolset):
-            toolset = await self._resources.get(("tools", name), lambda: target)
+            toolset = await self._open(("tools", name), lambda: target)
             return tuple(_owned(tool, plugin, name) for tool in await _list(toolset))
         listed = (target,) if isinstance(target, Tool) else tuple(target)
         self._fixed[name] = tuple(_owned(tool, plugin, name) for tool in listed)
@@ -83,14 +87,28 @@ class Tools:
 
     async def _connected(self, name: str, member: str, family: ToolsetFamily) -> tuple[Tool, ...]:
         try:
-            toolset = await self._resources.get(
-                ("tools", name, member), lambda: family.toolset(member)
-            )
+            toolset = await self._open(("tools", name, member), lambda: family.toolset(member))
             return await _list(toolset)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
-            said = one_line(error) if str(error) else "not connected yet; its tools come later"
-            self._log.warning("toolset left out", toolset=f"{name}:{member}", error=said)
+            self._leave_out(f"{name}:{member}", error)
             return ()
+
+    async def _open(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Open it within `OPENING`; one that was waited for in vain goes on opening, and nobody
+        waits for it that long again. Raises TimeoutError.
+        """
+        # The limit makes no task of its own: out of one, SystemExit would end the loop.
+        limit = asyncio.timeout(0.05 if key in self._late else OPENING)
+        try:
+            async with limit:
+                return await self._resources.get(key, make)
+        finally:
+            if limit.expired():
+                self._late.add(key)
+
+    def _leave_out(self, name: str, error: BaseException) -> None:
+        said = one_line(error) if str(error) else "not connected yet; its tools come later"
+        self._log.warning("toolset left out", toolset=name, error=said)
 
 
 class Prompts:
@@ -114,6 +132,10 @@ class Prompts:
             try:
                 async with asyncio.timeout(RENDER):
                     text = (await section.render(session)).strip()
+            except TimeoutError:
+                said = f"not rendered in {RENDER:g} s"
+                self._log.warning("prompt section left out", section=name, error=said)
+                continue
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
                 self._log.warning("prompt section left out", section=name, error=one_line(error))
                 continue
@@ -149,7 +171,8 @@ async def _list(toolset: Toolset) -> tuple[Tool, ...]:
     seen = toolset.last_seen()
     if seen is not None:
         return seen
-    return await asyncio.wait_for(toolset.tools(), FIRST_WAIT)
+    async with asyncio.timeout(FIRST_WAIT):
+        return await toolset.tools()
 
 
 def _owned(tool: Tool, plugin: str, toolset: str) -> Tool:

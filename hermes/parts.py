@@ -102,7 +102,8 @@ class Parts:
 
     async def _show_menu(self, platform: Platform) -> None:
         try:
-            await asyncio.wait_for(platform.menu(self._gateway.orders.menu()), 30)
+            async with asyncio.timeout(30):
+                await platform.menu(self._gateway.orders.menu())
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: only for show)
             self._log.debug("menu not shown", error=one_line(error))
 
@@ -122,7 +123,10 @@ class Parts:
     def _add(self, part: Supervised, made: Platform | Service) -> bool:
         """Take in a part; False for one that lacks something, which stays in the status."""
         self._supervised[part.name] = part
-        missing = made.missing()
+        try:
+            missing = made.missing()
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            missing = f"it cannot say what it lacks: {one_line(error)}"
         if missing:
             part.health.state, part.health.error = "not configured", missing
             self._log.error("not started", part=part.name, error=missing)
@@ -201,7 +205,8 @@ class Parts:
     async def _probe(self, part: Platform | Service) -> dict[str, Any]:
         began = time.monotonic()
         try:
-            said = await asyncio.wait_for(part.probe(), PROBE)
+            async with asyncio.timeout(PROBE):
+                said = await part.probe()
         except TimeoutError:
             return {"ok": False, "said": f"no answer within {PROBE:.0f} s"}
         except Failed as failed:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
 from hermes.context import Log
-from hermes.errors import one_line
+from hermes.errors import Failed, HermesError, PluginError, one_line
 from hermes.resource import Resource
 
 CLOSING = 5.0
@@ -21,21 +21,30 @@ class Resources:
         self._log = log
         self._owned: dict[Hashable, _Owned] = {}
 
-    async def get(self, key: Hashable, make: Callable[[], Awaitable[Any] | Any]) -> Any:
+    async def get(
+        self,
+        key: Hashable,
+        make: Callable[[], Awaitable[Any] | Any],
+        named: tuple[str, str] | None = None,
+    ) -> Any:
         """Give the open resource of *key*; *make* creates it the first time.
 
         Those who ask while it opens wait for the same one. When it cannot be opened the error goes
-        to all of them, and the next to ask tries again.
+        to all of them, and the next to ask tries again. *named* is the plugin, and which offer of
+        it this is: what its code raises is then a `PluginError` that says so.
         """
         owned = self._owned.get(key)
         if owned is None:
             owned = self._owned[key] = _Owned(make, self._log)
         try:
             return await asyncio.shield(owned.ready)
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
             if self._owned.get(key) is owned:
                 del self._owned[key]
-            raise
+            if named is None or isinstance(error, (HermesError, Failed)):
+                raise
+            plugin, offer = named
+            raise PluginError(plugin, f"{offer} cannot be opened: {one_line(error)}") from error
 
     def peek(self, key: Hashable) -> Any:
         """Give the resource if it is open now, else None."""

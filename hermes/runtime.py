@@ -137,9 +137,12 @@ class Runtime:
         self.models.link(self.links)
         for link in self.links:
             if type(link.middleware).open is not Resource.open:
-                await self.resources.get(("middleware", link.name), partial(_same, link.middleware))
+                named = (link.plugin, f"middleware {link.name}")
+                make = partial(_same, link.middleware)
+                await self.resources.get(("middleware", link.name), make, named)
         name = host.config.section("hermes").store
-        self.store = await self.resources.get("store", lambda: host.create("stores", name))
+        named = (_whose(host, "stores", name), f"store {name}")
+        self.store = await self.resources.get("store", lambda: host.create("stores", name), named)
         self.questions = Questions(self.store)
         self.grants = Grants(self.store)
         self.outbox = Outbox(self.store, host.paths)
@@ -226,8 +229,9 @@ class Runtime:
         for name in self.host.offers("providers"):
             try:
                 provider = await self.models.provider(name)
-                listed[name] = await asyncio.wait_for(provider.models(), 10)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: one provider's code)
+                async with asyncio.timeout(10):
+                    listed[name] = await provider.models()
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
                 self.log.warning("models not listed", provider=name, error=one_line(error))
                 listed[name] = ()
         return listed
@@ -425,6 +429,11 @@ class Runtime:
         """Give the model that a person chose for this conversation; empty where none was."""
         kept = await self.store.state("session", id, CHOSEN)
         return kept.decode() if kept else ""
+
+
+def _whose(host: Host, kind: str, name: str) -> str:
+    offer = host.offers(kind).get(name)
+    return offer.plugin if offer is not None else name
 
 
 def _same(made: Resource) -> Resource:

@@ -277,8 +277,9 @@ class TerminalBackend(Resource):
     ``me@build.example:22``, ``image python:3.13``. Permissions are bound to it: where it changes,
     what was allowed before is asked again."""
     isolated: bool = False
-    """Commands cannot reach this machine's files, processes or Hermes's own. A fact about the
-    settings in force, not a wish: False as soon as they open a way (a folder of this machine)."""
+    """Commands cannot reach this machine's processes and listeners, nor any file of it but the
+    workspace they were given; Hermes's own never. A fact about the settings in force, not a wish:
+    False as soon as they open another way."""
 
     @abstractmethod
     async def terminal(self, spec: TerminalSpec) -> Terminal:

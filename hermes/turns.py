@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hermes.agent import Agent
 from hermes.chain import Broken, compose, held_by
@@ -277,7 +277,10 @@ class Turns:
         )
         specs = tuple(tool.spec for tool in tools)
         if not fold.opened:
-            agent.transcript.note(Opened(prompt=prompt, tools=specs, parent=info.parent))
+            relation: Literal["", "child"] = "child" if info.parent else ""
+            agent.transcript.note(
+                Opened(prompt=prompt, tools=specs, parent=info.parent, relation=relation)
+            )
         elif specs:  # it began with a model that has no tools; this one has
             agent.transcript.note(
                 Reprompted(prompt=prompt, tools=specs, reason="the model can use tools")

@@ -182,6 +182,7 @@ def test_hermes_agent_s_keys_are_one_warning_and_what_we_have_is_taken(site: Any
     assert kernel.model == "openrouter:gpt-5"
     assert kernel.model_options == {"base_url": "http://x", "context_length": 9}
     assert (kernel.toolsets, kernel.memory) == ((), "honcho")
+    assert kernel.memory_options == {"memory_enabled": True}
     assert kernel.auxiliary == {"vision": "openai:see"}
     assert kernel.terminal.backend == "docker"
 

@@ -11,6 +11,7 @@ import msgspec
 
 from hermes.context import ConfigView, Log, Paths, PluginContext, Scope, Secrets, State
 from hermes.errors import PluginError
+from hermes.kernel_settings import KernelSettings
 from hermes.settings import Secret
 from hermes.testing.children import RealChildren
 from hermes.testing.models import FakeModels
@@ -168,7 +169,7 @@ class GivenConfig(ConfigView):
         variables: Mapping[str, str] | None = None,
     ) -> None:
         self._plugin = plugin
-        self._sections = dict(sections)
+        self._sections = {"hermes": KernelSettings(), **sections}
         self.revision = revision
         self._variables = dict(variables or {})
 

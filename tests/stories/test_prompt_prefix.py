@@ -76,6 +76,13 @@ def cached_share(requests: list[Exchange]) -> float:
     return served / total
 
 
+def skill(number: int) -> dict[str, str]:
+    """Give what writes a skill that is like none before."""
+    words = " ".join(f"w{number}x{each}" for each in range(9))
+    content = f"---\nname: way-{number}\ndescription: Way {number}\n---\n1. {words}"
+    return {"action": "create", "name": f"way-{number}", "content": content}
+
+
 class Script:
     """The model's side of forty turns: tools in most, several steps in some, then an answer."""
 
@@ -97,6 +104,8 @@ class Script:
             ("read_file", {"path": "facts.md"}),
             ("terminal", {"command": "seq 100 | tail -20; false"}),
             ("memory", self.remembered()),
+            ("skill_manage", skill(self.number)),
+            ("skill_view", {"name": f"way-{self.number - 1}"}),
         ]
         first = self.number % len(calls)
         return self.asks(*calls[first : first + 2])
@@ -127,7 +136,8 @@ async def test_forty_turns_pay_for_each_byte_once(
     system: Any, beside: Any, turn: Any, asks: Any, owner: Any, clock: Any
 ) -> None:
     beside.install("notebook", MEMORY, parts=PARTS)
-    system.configure(memory="notebook")
+    system.configure(memory="notebook", nudges={"enabled": False})
+    quarantine = system.home / "skills" / ".quarantine"
     (system.place / "AGENTS.md").write_text("Be brief.\n")
     (system.home / "memories").mkdir()
     (system.home / "memories" / "USER.md").write_text("Question mark: likes them")
@@ -148,6 +158,10 @@ async def test_forty_turns_pay_for_each_byte_once(
                     user.write_text(f"Dislikes question marks, since turn {done}")
                 if done == 8:  # what the prompt was made of changes; the conversation's does not
                     (system.place / "AGENTS.md").write_text("Be long.\n")
+                if done % 10 == 0:  # a person lets one in: the next conversation has it, not this
+                    waits = sorted(path.stem for path in quarantine.glob("way-*.json"))
+                    accepted = await system.run("skills", "accept", waits[0])
+                    assert accepted.status == 0, accepted.errors
                 events = await turn(
                     conversation.send(f"Question {done}", authority=owner(yolo=True))
                 )
@@ -175,9 +189,11 @@ async def test_forty_turns_pay_for_each_byte_once(
             f" {messages[common(messages, next_messages) :][:200]!r}"
         )
     assert requests[-1].raw.count(b"[Remembered]") > TURNS / 2, "memory took part"
+    assert requests[-1].raw.count(b"Kept in quarantine: way-") > TURNS / 10, "skills were written"
     assert b"Question mark: likes them (" in requests[-1].raw, "and its snapshot"
     assert requests[-1].raw.count(b"] no longer holds.") >= 3, "and what set it right"
     share = cached_share(requests)
+    print(f"{share:.1%} of {len(requests)} requests' input was served from the cache")
     assert share >= 0.95, f"{share:.1%} of the input was served from the cache"
 
 

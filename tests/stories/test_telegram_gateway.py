@@ -51,7 +51,8 @@ async def shows(chat: Any, text: str, seconds: float = 30.0) -> list[str]:
 
 
 async def test_somebody_writes_and_is_answered_and_asked(home: Path) -> None:
-    run = Say("I will look.", calls=(Call("terminal", '{"command":"echo from the shell"}'),))
+    note = Call("terminal", '{"command":"echo from the shell | tee note"}')
+    run = Say("I will look.", calls=(note,))
     async with (
         TelegramServer() as telegram,
         OpenAIServer("Hello, **Anna**.", run, "Done.") as model,
@@ -61,7 +62,7 @@ async def test_somebody_writes_and_is_answered_and_asked(home: Path) -> None:
             anna.say("Hello")
             await shows(anna, "Hello, Anna.")  # bold is an entity, not two stars
             anna.say("Run something")
-            await shows(anna, "echo from the shell")
+            await shows(anna, "tee note")
             anna.say("/approve")
             await shows(anna, "Done.")
             anna.say("/status")

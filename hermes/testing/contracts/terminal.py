@@ -18,11 +18,12 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from hermes.terminal import Terminal, TerminalError, TerminalState
+from hermes.testing.contracts.escapes import Outside, probes
 
 
 class TerminalContract:
@@ -35,6 +36,8 @@ class TerminalContract:
 
     keeps: bool = True
     """Whether `start` takes *keep*."""
+    isolated: bool = False
+    """Whether the backend says so of itself: then no escape probe may reach anything."""
     persists: bool = True
     """Whether files outlive the terminal; then give the fixture `reopen` too."""
 
@@ -107,8 +110,8 @@ class TerminalContract:
     async def test_output_is_told_as_it_comes(self, terminal: Terminal, folder: str) -> None:
         heard = bytearray()
         command = "echo one; until test -e go; do sleep 0.02; done; echo two >&2"
-        running = asyncio.create_task(terminal.run(command, output=heard.extend, timeout=20))
-        async with asyncio.timeout(15):
+        running = asyncio.create_task(terminal.run(command, output=heard.extend, timeout=10))
+        async with asyncio.timeout(8):
             while bytes(heard) != b"one\n":  # noqa: ASYNC110 - a listener is called, not awaited
                 await asyncio.sleep(0.01)
         await terminal.write(f"{folder}/go", b"")
@@ -231,7 +234,7 @@ class TerminalContract:
         self, terminal: Terminal
     ) -> None:
         async with asyncio.timeout(10):
-            result = await terminal.run("sleep 4.25 & echo on", timeout=9)
+            result = await terminal.run("sleep 60.25 & echo on", timeout=6)
         assert (result.output, result.exit_code) == (b"on\n", 0)
 
     async def test_a_file_reads_as_written(self, terminal: Terminal, folder: str) -> None:
@@ -428,6 +431,15 @@ class TerminalContract:
         assert "PATH=" in told
         assert canary not in told
 
+    async def test_nothing_gets_out_of_where_it_promises_to_be(
+        self, terminal: Terminal, tmp_path: Path, home: Path
+    ) -> None:
+        if not self.isolated:
+            pytest.skip("this terminal is not isolated")
+        assert len(probes()) >= 60
+        with Outside(tmp_path / "outside", home) as outside:
+            assert await outside.reached(terminal) == {}
+
     async def test_paths_of_any_name_are_one_path(self, terminal: Terminal, folder: str) -> None:
         names = ["-rf", "a b", "$(touch x)", "'", '"', "a\nb", "*", "é漢", ";true", "~"]
         for name in names:
@@ -445,7 +457,7 @@ class TerminalContract:
         await terminal.run("mkfifo pipe; mkdir sub")
         for name in ("pipe", "sub"):
             with pytest.raises(TerminalError):
-                await asyncio.wait_for(terminal.read(f"{folder}/{name}"), 10)
+                await asyncio.wait_for(terminal.read(f"{folder}/{name}"), 5)
 
     def needs_background(self) -> None:
         """Skip the test where there is no background."""

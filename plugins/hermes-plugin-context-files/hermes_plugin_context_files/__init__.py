@@ -17,6 +17,12 @@ def hermes_prompts() -> list[Offer]:
 
 
 @hookimpl
+def hermes_middleware() -> list[Offer]:
+    summary = "What subfolders say, when a tool works there"
+    return [Offer("subfolders", f"{__name__}.subfolders:Subfolders", summary, optional=True)]
+
+
+@hookimpl
 def hermes_commands() -> list[Offer]:
     return [Offer("personality", f"{__name__}.command:personality", "How Hermes speaks here")]
 

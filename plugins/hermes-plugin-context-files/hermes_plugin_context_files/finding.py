@@ -45,6 +45,18 @@ def project_files(directory: Path) -> list[Found]:
     return [found for path in rules if (found := _read(path, directory, root))]
 
 
+def folder_files(folder: Path, workspace: Path) -> list[Found]:
+    """Give what a folder beneath *workspace* says to agents: the first of ``HERMES.md``,
+    ``AGENTS.md`` and ``CLAUDE.md`` that holds text. Named as seen from the workspace.
+    """
+    root = git_root(folder) or workspace
+    names = (".hermes.md", "HERMES.md", "AGENTS.md", "agents.md", "CLAUDE.md", "claude.md")
+    for name in names:
+        if found := _read(folder / name, workspace.resolve(), root):
+            return [found]
+    return []
+
+
 def git_root(directory: Path) -> Path | None:
     """Give the folder at or above *directory* that holds ``.git`` (a folder, or a file in a
     worktree).

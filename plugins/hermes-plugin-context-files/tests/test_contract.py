@@ -7,13 +7,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from hermes import Command, PromptSection
-from hermes.testing import CommandContract, PluginContract, PromptContract
+from hermes import Command, Middleware, PromptSection
+from hermes.testing import (
+    CommandContract,
+    MiddlewareContract,
+    PluginContract,
+    PromptContract,
+)
 from hermes.testing.pytest_plugin import MakeContext
 from hermes_plugin_context_files.command import personality
 from hermes_plugin_context_files.personalities import Personality
 from hermes_plugin_context_files.sections import Guidance, Identity, Project, Started
 from hermes_plugin_context_files.settings import Settings
+from hermes_plugin_context_files.subfolders import Subfolders
 
 
 class TestPlugin(PluginContract):
@@ -75,3 +81,9 @@ class TestCommand(CommandContract):
     @pytest.fixture
     def command(self) -> Command:
         return personality
+
+
+class TestSubfolders(MiddlewareContract):
+    @pytest.fixture
+    def middleware(self, plugin_context: MakeContext) -> Middleware:
+        return Subfolders(plugin_context("context-files"))

@@ -58,6 +58,8 @@ def tell(context: CommandContext, report: Report) -> None:
         context.reply(f"  {mark:6} {result.name:12} {result.figures}".rstrip())
         for line in result.wrong:
             context.reply(f"         {line}")
+    for line in report.outdated:
+        context.reply(f"  soon   {line}")
 
 
 def everything(context: CommandContext, as_json: bool) -> None:

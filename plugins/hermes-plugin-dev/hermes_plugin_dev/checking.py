@@ -41,6 +41,8 @@ class Report(msgspec.Struct, frozen=True):
     version: str
     plugin: str
     results: tuple[Result, ...]
+    outdated: tuple[str, ...] = ()
+    """What it uses that will go: no fault yet."""
 
     @property
     def ok(self) -> bool:
@@ -105,7 +107,8 @@ def check_path(name: str, path: list[str], home: Path) -> Report:
     results += [Result("import", (answer["failed"],))] if "failed" in answer else [
         Result(each, tuple(wrong)) for each, wrong in answer["found"].items()
     ]  # fmt: skip
-    return Report(name, dist.version, answer.get("plugin", ""), tuple(results))
+    outdated = tuple(answer.get("outdated", ()))
+    return Report(name, dist.version, answer.get("plugin", ""), tuple(results), outdated)
 
 
 def light(answer: dict[str, Any]) -> Result:

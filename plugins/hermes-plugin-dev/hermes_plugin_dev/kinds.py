@@ -27,6 +27,6 @@ KINDS = {
     "provider": Kind("Models behind an endpoint of chat completions", ("httpx>=0.27", MSGSPEC)),
     "service": Kind("Writes figures of the journal for whatever watches this machine", (MSGSPEC,)),
     "store": Kind("Keeps the journal in one file of lines", (MSGSPEC,)),
-    "terminal": Kind("Gives each conversation a folder to run commands in", (MSGSPEC,)),
+    "terminal": Kind("Gives each conversation's commands a home of their own", (MSGSPEC,)),
     "tool": Kind("Converts lengths and weights between units", (MSGSPEC,)),
 }

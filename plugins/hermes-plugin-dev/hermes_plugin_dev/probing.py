@@ -14,6 +14,7 @@ import json
 import pkgutil
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from importlib import metadata
@@ -24,7 +25,7 @@ from typing import Any, TypeVar
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from hermes import Offer
+from hermes import HermesDeprecation, Offer
 from hermes.testing.context import make_context
 from hermes.testing.contracts import command_rules, distribution as files, offers as rules
 
@@ -36,8 +37,16 @@ def main(request: dict[str, Any]) -> None:
     """Answer with one line of JSON: the name of each check, and what it found wrong."""
     answers, sys.stdout = sys.stdout, io.StringIO()  # what the plugin prints is not the answer
     probe = Probe(request["distribution"], Path(request["home"]))
-    found = {name: list(problems) for name, problems in probe.run()}
-    answers.write(json.dumps({"plugin": probe.name, "found": found}) + "\n")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", HermesDeprecation)
+        found = {name: list(problems) for name, problems in probe.run()}
+    outdated = [str(each.message) for each in heard if each.category is HermesDeprecation]
+    answers.write(
+        json.dumps(
+            {"plugin": probe.name, "found": found, "outdated": list(dict.fromkeys(outdated))}
+        )
+        + "\n"
+    )
     answers.flush()
 
 

@@ -7,6 +7,7 @@ import pytest
 from hermes import Command
 from hermes.testing import CommandContract, PluginContract
 from hermes_plugin_dev.check import check
+from hermes_plugin_dev.install import install, remove, search, update
 from hermes_plugin_dev.new import new
 
 
@@ -15,7 +16,7 @@ class TestPlugin(PluginContract):
 
 
 class TestCommands(CommandContract):
-    @pytest.fixture(params=[new, check], ids=["new", "check"])
+    @pytest.fixture(params=[new, check, install, update, remove, search], ids=lambda one: one.name)
     def command(self, request: pytest.FixtureRequest) -> Command:
         made: Command = request.param
         return made

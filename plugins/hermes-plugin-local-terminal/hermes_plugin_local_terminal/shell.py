@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import shutil
+import stat
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
@@ -45,6 +47,8 @@ leave out of it. The EXIT trap is for commands that call `exit`, the last line f
 EXIT trap of their own; whichever comes second finds nothing to do. One line, so that bash counts
 the lines of its errors from the command's first."""
 
+LARGEST = 32_000_000
+"""Bytes of a snapshot; a larger one is not kept."""
 KEPT = 64
 """Snapshots of one terminal that stay: more than calls of one answer can start from."""
 
@@ -64,22 +68,23 @@ class Snapshots:
         """Put *command* where the script finds it; the path is also the run's snapshot stem."""
         if "\0" in command:
             raise TerminalError("a command cannot contain a NUL byte")
-        stem = self.folder / str(next(self._numbers))
-        stem.with_suffix(".sh").write_text(command, "utf-8", "surrogatepass", newline="")
+        stem = self.folder / f"{next(self._numbers)}-{secrets.token_hex(8)}"
+        with stem.with_suffix(".sh").open("xb") as file:  # never through somebody's link
+            file.write(command.encode("utf-8", "surrogatepass"))
         return stem
 
     def collect(self, stem: Path, before: TerminalState) -> TerminalState:
         """Give the state after the run of *stem*; *before* where it left none (it was killed)."""
         self.discard(stem)
         told = stem.with_suffix(".directory")
-        if not stem.exists() or not told.exists():
+        where, new = _read(told, 65_536), _read(stem, LARGEST)
+        told.unlink(missing_ok=True)
+        if where is None or new is None:
             stem.unlink(missing_ok=True)
-            told.unlink(missing_ok=True)
             return before
-        directory = os.fsdecode(told.read_bytes()) or before.directory
-        told.unlink()
-        if before.snapshot and Path(before.snapshot).exists():
-            if stem.read_bytes() == Path(before.snapshot).read_bytes():
+        directory = os.fsdecode(where) or before.directory
+        if before.snapshot and (old := _read(Path(before.snapshot), LARGEST)) is not None:
+            if new == old:
                 stem.unlink()
                 return TerminalState(directory, before.snapshot)
             self._touch(before.snapshot)
@@ -102,6 +107,21 @@ class Snapshots:
         while len(self._kept) > KEPT:
             oldest, _ = self._kept.popitem(last=False)
             Path(oldest).unlink(missing_ok=True)
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """Read what a command left; None for what is missing, too large, or no plain file (a link of a
+    sandboxed command's making would lead Hermes out).
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode) or about.st_size > most:
+            return None
+        return file.read(most)
 
 
 def remove_abandoned(parent: Path) -> None:

@@ -82,8 +82,12 @@ class Book:
 
     def place(self, target: Target, project: Project | None = None) -> Place:
         """Give the file of *target*. Raises HermesError where a project's is asked for and none is
-        there.
+        there, or the settings leave it out.
         """
+        if not (
+            self.settings.user_profile_enabled if target == "user" else self.settings.memory_enabled
+        ):
+            raise HermesError(f"target {target} is switched off in the settings")
         if target != "project":
             limits = {"memory": self.settings.memory_char_limit}
             limit = limits.get(target, self.settings.user_char_limit)
@@ -97,8 +101,11 @@ class Book:
 
     def places(self) -> list[Place]:
         """Give every file there may be."""
-        projects = sorted((self.folder / "projects").glob("*.md"))
-        return [self.place("memory"), self.place("user"), *map(self._project_place, projects)]
+        found = [self.place("user")] if self.settings.user_profile_enabled else []
+        if self.settings.memory_enabled:
+            projects = sorted((self.folder / "projects").glob("*.md"))
+            found = [self.place("memory"), *found, *map(self._project_place, projects)]
+        return found
 
     def entries(self, *, expired: bool = False) -> list[Entry]:
         """Give everything that is remembered and holds, file by file; *expired* too, if asked."""

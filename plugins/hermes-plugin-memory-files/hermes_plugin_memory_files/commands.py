@@ -29,7 +29,7 @@ from hermes_plugin_memory_files.changing import Operation, Source, apply, previe
 from hermes_plugin_memory_files.forgetting import Forgotten, find, forget
 from hermes_plugin_memory_files.project import project_of
 from hermes_plugin_memory_files.ranking import Ranking
-from hermes_plugin_memory_files.settings import Settings
+from hermes_plugin_memory_files.settings import read
 
 if TYPE_CHECKING:
     from hermes.runtime import Runtime
@@ -213,7 +213,8 @@ def _said(done: Forgotten) -> str:
 
 
 def _book(context: CommandContext) -> Book:
-    settings: Settings = context.host.config.section(PLUGIN)
+    config = context.host.config
+    settings = read(config.section(PLUGIN), config)
     return Book(context.host.paths.home, context.person, settings)
 
 

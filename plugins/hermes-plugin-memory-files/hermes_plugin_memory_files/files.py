@@ -14,7 +14,7 @@ from hermes_plugin_memory_files import wording
 from hermes_plugin_memory_files.book import Book, Entry
 from hermes_plugin_memory_files.project import project_of
 from hermes_plugin_memory_files.ranking import Ranking
-from hermes_plugin_memory_files.settings import Settings
+from hermes_plugin_memory_files.settings import read
 from hermes_plugin_memory_files.sidecar import Sidecar
 
 Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
@@ -34,7 +34,7 @@ class MemoryFiles(Memory):
         context: PluginContext,
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
     ) -> None:
-        self.settings: Settings = context.settings or Settings()
+        self.settings = read(context.settings, context.config)
         self._home = context.paths.home
         self._log = context.log
         self._clock = clock

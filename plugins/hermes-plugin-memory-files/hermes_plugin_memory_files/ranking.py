@@ -84,13 +84,9 @@ class Ranking:
 
     def _sorted(self, numbers: Iterable[int], asked: set[str]) -> list[Entry]:
         """Sort by what is shared, newest first where that is the same."""
-        return sorted(
-            (self._entries[number] for number in numbers),
-            key=lambda entry: (
-                -sum(map(self._weight, asked & set(_all_words(entry)))),
-                -entry.facts.created,
-            ),
-        )
+        created = [entry.facts.created for entry in self._entries]
+        best = sorted(numbers, key=lambda number: (-self._score(number, asked), -created[number]))
+        return [self._entries[number] for number in best]
 
     def _score(self, number: int, asked: set[str]) -> float:
         return sum(map(self._weight, self._words[number] & asked))

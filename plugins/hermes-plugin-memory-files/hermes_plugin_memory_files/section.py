@@ -8,6 +8,7 @@ from hermes import PluginContext, PromptSection, PromptSession
 from hermes_plugin_memory_files import wording
 from hermes_plugin_memory_files.book import Book
 from hermes_plugin_memory_files.project import project_of
+from hermes_plugin_memory_files.settings import read
 
 
 class Snapshot(PromptSection):
@@ -28,5 +29,5 @@ class Snapshot(PromptSection):
 
     def _read(self, session: PromptSession) -> str:
         home = self._context.paths.home
-        book = Book(home, session.info.person, self._context.settings)
+        book = Book(home, session.info.person, read(self._context.settings, self._context.config))
         return wording.snapshot(book, book.entries(), project_of(session.info.directory, home))

@@ -17,6 +17,7 @@ from hermes_plugin_memory_files.changing import (
     apply,
 )
 from hermes_plugin_memory_files.project import project_of
+from hermes_plugin_memory_files.settings import read
 from hermes_plugin_memory_files.sidecar import Confidence
 
 
@@ -48,9 +49,12 @@ async def memory(
         return ToolResult.error("Not kept: this conversation is incognito, and nothing of it is.")
     session = call.request.session
     home = call.context.paths.home
-    book = Book(home, call.authority.person, call.settings)
+    settings = read(call.settings, call.context.config)
+    book = Book(home, call.authority.person, settings)
     source = Source("model", session.id, call.request.turn, session.surface)
     project = project_of(session.directory, home)
+    if settings.write_approval and not call.authority.yolo and not await _approved(call, asked):
+        return ToolResult.error("Not kept: the person wants to be asked, and did not allow it.")
     try:
         try:
             change = partial(apply, book, asked, source, project)
@@ -62,6 +66,16 @@ async def memory(
     except HermesError as error:
         return ToolResult.error(str(error))
     return ToolResult(said)
+
+
+async def _approved(call: ToolCall, asked: Sequence[Operation]) -> bool:
+    """Ask the person whether this may be remembered (``write_approval``)."""
+    if not call.authority.can_ask:
+        return False
+    lines = [f"  {each.action} {each.old_text} {each.content}".rstrip() for each in asked]
+    text = "Hermes wants to change what it remembers:\n" + "\n".join(lines)
+    question = Question(text, ("once", "deny"), purpose="approval", about=call.request.id)
+    return not (await call.ask(question)).denied
 
 
 async def _consents(call: ToolCall, asked: Sequence[Operation], needed: NeedsConsent) -> bool:

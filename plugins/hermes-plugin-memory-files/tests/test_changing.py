@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from hermes import Authority, HermesError
+from hermes import Authority, ConfigError, HermesError
+from hermes.kernel_settings import KernelSettings
 from hermes.testing import Asker, make_call
 from hermes.testing.pytest_plugin import MakeContext
 from hermes_plugin_memory_files.changing import Operation, Source, apply
+from hermes_plugin_memory_files.settings import Settings, read
 from hermes_plugin_memory_files.tool import memory as memory_tool
 
 DAY = 86_400_000_000
@@ -293,3 +295,48 @@ async def test_what_the_model_wrote_itself_it_may_correct(
     arguments = {"action": "replace", "old_text": "8080", "content": "The port is 9090"}
     call = make_call(memory_tool, arguments, context=plugin_context("memory-files"))
     assert not (await memory_tool.run(call)).is_error
+
+
+async def test_with_write_approval_nothing_is_kept_unasked(
+    plugin_context: MakeContext, home: Path, memories: Any
+) -> None:
+    context = plugin_context("memory-files", settings=Settings(write_approval=True))
+    arguments = {"action": "add", "content": "Uses Debian"}
+    for authority, asker in (
+        (Authority("cron"), Asker("once")),
+        (Authority("cli", can_ask=True), Asker("deny")),
+    ):
+        call = make_call(memory_tool, arguments, context=context, authority=authority, ask=asker)
+        assert "did not allow it" in (await memory_tool.run(call)).text
+    assert memories.book().entries() == []
+    asker = Asker("once")
+    asked = Authority("cli", can_ask=True)
+    call = make_call(memory_tool, arguments, context=context, authority=asked, ask=asker)
+    assert not (await memory_tool.run(call)).is_error
+    assert "add  Uses Debian" in asker.questions[0].text
+
+
+def test_hermes_agents_own_keys_mean_the_same() -> None:
+    options = {"memory_char_limit": 3000, "user_profile_enabled": False, "nudge_interval": 5}
+
+    class Config:
+        def section(self, name: str) -> Any:
+            return KernelSettings(memory_options=options)
+
+    settings = read(Settings(), Config())
+    assert (settings.memory_char_limit, settings.user_profile_enabled) == (3000, False)
+    assert read(Settings(memory_char_limit=500), Config()).memory_char_limit == 500, "ours first"
+    options["memory_char_limit"] = "many"
+    with pytest.raises(ConfigError, match="memory: Expected `int`"):
+        read(Settings(), Config())
+
+
+def test_what_is_switched_off_is_neither_read_nor_written(memories: Any) -> None:
+    memories.add("Likes tea", target="user")
+    memories.add("Uses Debian")
+    memories.settings = Settings(user_profile_enabled=False)
+    assert [entry.text for entry in memories.book().entries()] == ["Uses Debian"]
+    with pytest.raises(HermesError, match="target user is switched off"):
+        memories.add("Likes coffee", target="user")
+    memories.settings = Settings(memory_enabled=False)
+    assert [entry.text for entry in memories.book().entries()] == ["Likes tea"]

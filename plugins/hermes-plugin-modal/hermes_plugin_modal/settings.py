@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from hermes import Secret
@@ -14,6 +16,8 @@ class ModalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The token's id."""
     token_secret: Secret = Secret("env:MODAL_TOKEN_SECRET")
     """The token's secret."""
+    mode: Literal["auto", "direct"] = "auto"
+    """Hermes Agent's. Both mean Modal's own SDK; its ``managed`` (Nous's gateway) is not here."""
     app: str = "hermes-agent"
     """Name of the app in Modal that the sandboxes belong to; made when it is not there."""
     environment: str = ""

@@ -11,6 +11,11 @@ def hermes_tools() -> list[Offer]:
 
 
 @hookimpl
+def hermes_commands() -> list[Offer]:
+    return [Offer("ps", "hermes_plugin_shell.ps:ps", "List what Hermes started and still runs")]
+
+
+@hookimpl
 def hermes_middleware() -> list[Offer]:
     return [
         Offer(

@@ -38,11 +38,13 @@ class Kept(msgspec.Struct):
     exit_code: int | None = None
     seen: str = ""
     """Line that matched a watched pattern."""
+    keep: bool = False
+    """It outlives Hermes."""
 
     @property
     def lost(self) -> bool:
         """It ended with the Hermes that ran it."""
-        if self.exit_code is not None or self.pid == os.getpid():
+        if self.keep or self.exit_code is not None or self.pid == os.getpid():
             return False
         try:
             os.kill(self.pid, 0)
@@ -166,6 +168,6 @@ class Processes:
         process = running.process
         async with self._writing:
             kept = await load(self._context, running.session)
-            new = Kept(process.id, process.command[:LINE], os.getpid())
+            new = Kept(process.id, process.command[:LINE], os.getpid(), keep=process.keep)
             change(kept.setdefault(process.id, new))
             await save(self._context, running.session, kept)

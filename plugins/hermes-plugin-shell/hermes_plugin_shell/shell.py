@@ -65,6 +65,9 @@ class Shell(Toolset):
         workdir: Annotated[str, "Run this one command there"] = "",
         notify_on_complete: Annotated[bool, "Background: tell when it ends"] = False,
         watch_patterns: Annotated[tuple[str, ...], "Background: tell of lines with these"] = (),
+        keep: Annotated[
+            bool, "Background: go on when this conversation ends, without input"
+        ] = False,
         *,
         call: ToolCall,
     ) -> ToolResult:
@@ -73,14 +76,24 @@ class Shell(Toolset):
         """
         if error := objection(command) or self._too_long(timeout):
             return ToolResult.error(error)
+        if keep and not background:
+            return ToolResult.error("keep is for background=true.")
         terminal = await call.terminal()
         start = await _start(call, terminal, workdir)
         if background:
             running = await self._processes.start(
-                call, command, notify=notify_on_complete, watch=watch_patterns, state=start
+                call,
+                command,
+                notify=notify_on_complete,
+                watch=watch_patterns,
+                state=start,
+                keep=keep,
             )
             id = running.process.id
-            return ToolResult(f"Started in the background as {id}. Use process to watch or end it.")
+            kept = " It is kept: only process, or a person (hermes ps), ends it." if keep else ""
+            return ToolResult(
+                f"Started in the background as {id}. Use process to watch or end it.{kept}"
+            )
         seconds = timeout or self._context.config.section("hermes").terminal.timeout
         began = time.monotonic()
         progress = Progress(call)

@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 
 from hermes import PluginContext, Tool
-from hermes.testing import PluginContract, ToolContract
+from hermes.testing import CommandContract, PluginContract, ToolContract
+from hermes_plugin_shell.ps import ps
 
 
 class TestPlugin(PluginContract):
     distribution = "hermes-plugin-shell"
+
+
+class TestPs(CommandContract):
+    @pytest.fixture
+    def command(self) -> Any:
+        return ps
 
 
 class TestTools(ToolContract):

@@ -34,6 +34,12 @@ def hermes_commands() -> list[Offer]:
 
 
 @hookimpl
+def hermes_checks() -> list[Offer]:
+    target = "hermes_plugin_skills.checks:SkillsCheck"
+    return [Offer("skills", target, "Are there skills that are not used")]
+
+
+@hookimpl
 def hermes_settings() -> list[Offer]:
     target = "hermes_plugin_skills.settings:Settings"
     return [Offer("skills", target, "Where skills are, and which are used")]

@@ -31,15 +31,14 @@ class CheckFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, str] = {}
     """What lies in the folder before."""
     expect: tuple[dict[str, str], ...] = ()
-    """Each an object of one of: ``file`` with ``equals``, ``contains``, ``lacks`` or ``exists``
-    (``yes`` or ``no``); ``reply`` with ``contains`` or ``lacks``; ``run`` (a command) with
-    ``output`` (what it must print) or nothing (it must end well)."""
+    """Each an object of ``file`` with ``equals``, ``contains``, ``lacks`` or ``exists`` (``yes`` or
+    ``no``), or of ``reply`` with ``contains`` or ``lacks``. A command is for the task to ask for:
+    what runs, runs through the gate."""
 
 
 KINDS = {
     "file": ("equals", "contains", "lacks", "exists"),
     "reply": ("contains", "lacks"),
-    "run": ("output",),
 }
 
 
@@ -104,7 +103,7 @@ def read_check(content: str | bytes, where: str) -> CheckFile:
     for number, each in enumerate(check.expect, 1):
         kind = next((key for key in KINDS if key in each), "")
         more = [key for key in each if key != kind]
-        if not kind or any(key not in KINDS[kind] for key in more) or (kind != "run" and not more):
+        if not kind or any(key not in KINDS[kind] for key in more) or not more:
             known = "; ".join(f"{key} with {' or '.join(KINDS[key])}" for key in KINDS)
             raise SkillError(f"{where}: expectation {number} must be one of: {known}")
     return check

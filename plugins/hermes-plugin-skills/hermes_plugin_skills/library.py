@@ -11,6 +11,7 @@ lock file yet is taken as it is: what lies in it is the person's.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from importlib import metadata, util
@@ -19,7 +20,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from hermes import PluginContext
+from hermes import PluginContext, PluginError
 from hermes_plugin_skills import disk, usage
 from hermes_plugin_skills.settings import Settings
 from hermes_plugin_skills.skill import FILE, Origin, Skill, SkillError, read
@@ -52,7 +53,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Lock(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``skills/.hub/lock.json``."""
+    """``skills/.hub/hermes.lock.json``. (Hermes Agent's own ``lock.json`` is left as it is.)"""
 
     skills: dict[str, Entry] = {}
     swap: dict[str, tuple[str, str]] = {}
@@ -74,8 +75,10 @@ class Library:
     def __init__(self, context: PluginContext) -> None:
         self.settings: Settings = context.settings or Settings()
         self.root = context.paths.home / "skills"
-        self.lock_file = self.root / ".hub" / "lock.json"
+        self.lock_file = self.root / ".hub" / "hermes.lock.json"
         self.usage = usage.Usage(self.root)
+        self.keeps = not context.incognito
+        """Whether anything may be written down; an incognito conversation reads skills only."""
         self._context = context
 
     # what there is ------------------------------------------------------------------------------
@@ -168,7 +171,7 @@ class Library:
         """Plugins that are switched off: their skills are too."""
         try:
             kernel = self._context.config.section("hermes")
-        except Exception:  # noqa: BLE001  a test's context has no kernel section
+        except PluginError:  # a context without a kernel behind it
             return frozenset()
         return frozenset(kernel.plugins.disabled)
 
@@ -256,11 +259,15 @@ def packaged(off: frozenset[str] = frozenset()) -> list[Path]:
     """List the folders of skills that installed packages bring: entry points of `GROUP`, each the
     package whose folder ``skills`` holds them. Nothing is imported.
     """
+    return [folder for name, folder in _packages() if name not in off]
+
+
+@functools.cache
+def _packages() -> tuple[tuple[str, Path], ...]:
+    """Look once: what is installed meanwhile counts from the next start, as plugins do."""
     found = []
     for entry in sorted(metadata.entry_points(group=GROUP), key=lambda each: each.name):
-        if entry.name in off:
-            continue
         spec = util.find_spec(entry.value)
-        for place in (spec.submodule_search_locations or ()) if spec else ():
-            found.append(Path(place) / "skills")  # noqa: PERF401
-    return [folder for folder in found if folder.is_dir()]
+        places = (spec.submodule_search_locations or ()) if spec else ()
+        found += [(entry.name, Path(place) / "skills") for place in places]
+    return tuple((name, folder) for name, folder in found if folder.is_dir())

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from hermes_plugin_skills import editing
 from hermes_plugin_skills.settings import Settings
 from hermes_plugin_skills.skill import FILE, Skill, SkillError, linked, split
 
@@ -70,8 +67,3 @@ def message(skill: Skill, settings: Settings, session: str, instruction: str) ->
 def chosen(text: str) -> str:
     """Name the skill that a message was made with; empty for any other."""
     return text[len(MARK) :].partition(",")[0].partition("]")[0] if text.startswith(MARK) else ""
-
-
-def checks_of(folder: Path) -> int:
-    """Count the checks of a skill."""
-    return len(editing.checks(folder))

@@ -7,6 +7,7 @@ Agent's fields and lists, wherever they stand.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -101,10 +102,17 @@ def read(folder: Path, *, category: str = "", origin: Origin = "own") -> Skill:
     """Read the skill in *folder*. Raises `SkillError` that names the file and what is wrong."""
     file = folder / FILE
     try:
-        text = file.read_text(encoding="utf-8")
+        about = file.stat()
+        skill = _read(file, about.st_mtime_ns, about.st_size, about.st_ino)
     except (OSError, UnicodeDecodeError) as error:
         raise SkillError(f"{file} cannot be read: {error}") from None
-    return parse(text, folder, category=category, origin=origin)
+    return msgspec.structs.replace(skill, category=skill.category or category, origin=origin)
+
+
+@functools.lru_cache(2_000)
+def _read(file: Path, *version: int) -> Skill:
+    """Read a file once for each of its versions: YAML takes most of the time."""
+    return parse(file.read_text(encoding="utf-8"), file.parent)
 
 
 def parse(text: str, folder: Path, *, category: str = "", origin: Origin = "own") -> Skill:

@@ -13,7 +13,8 @@ from hermes_plugin_skills.workshop import By, Candidate, Workshop
 
 Action: TypeAlias = Literal["create", "patch", "edit", "delete", "write_file", "remove_file"]
 TRIAL = "trial"
-"""State of a conversation: the candidate that it tries, instead of the skill that is live."""
+"""State of a conversation: the candidate that it tries, instead of the skill that is live; ``*``
+for one that looks skills over. What these read is no use of a skill."""
 LANE = Lane("skills")
 SHARED = Lane("skills", shared=True)
 
@@ -60,7 +61,8 @@ def _viewed(library: Library, call: ToolCall, name: str, file: str, trial: str) 
         note = "" if trial == name else "[In quarantine: not used by other conversations yet]\n"
         return note + _read(library, skill, file, session.id)
     skill = library.find(name, session.surface)
-    library.usage.used(skill.name, call.request.turn)
+    if library.keeps and not trial:
+        library.usage.used(skill.name, call.request.turn)
     return _read(library, skill, file, session.id)
 
 
@@ -88,9 +90,14 @@ async def skill_manage(
     """Write down how a task is done, for next time, or mend a skill that led wrong. What you write
     is used once its check passed or the person accepts it; delete archives.
     """
-    workshop = Workshop(Library(call.context))
-    request = call.request
-    by = By(session=request.session.id, turn=request.turn, person=call.authority.person)
+    library, request = Library(call.context), call.request
+    if not library.keeps:
+        return ToolResult.error("Not kept: this conversation is incognito.")
+    workshop = Workshop(library)
+    who = call.authority
+    if who.role == "guest":
+        return ToolResult.error("Guests do not change skills.")
+    by = By(session=request.session.id, turn=request.turn, person=who.person, role=who.role)
 
     def change() -> Candidate | None:
         match action:

@@ -1,7 +1,7 @@
 """How often each skill was read, and how the turns ended that used it.
 
-``skills/.usage.json``. Counting is for deciding what stands in the index, what is repaired and what
-is archived; a count lost in a crash harms nobody.
+``skills/.hub/hermes.usage.json``. Counting is for deciding what stands in the index, what is
+repaired and what is archived; a count lost in a crash harms nobody.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Usage:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._file = root / ".usage.json"
+        self._file = root / ".hub" / "hermes.usage.json"
 
     def read(self) -> Counted:
         """Give the counts; what is no file of ours counts as none."""

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from hermes import Role
 from hermes_plugin_skills import disk, editing, scan
 from hermes_plugin_skills.library import Entry, Library, Lock
 from hermes_plugin_skills.skill import (
@@ -51,6 +52,8 @@ class By(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
     turn: str = ""
     person: str = ""
+    role: Role = "owner"
+    """Whose turn it is: what others teach is for an owner to let in, since all use it."""
     why: str = ""
 
 
@@ -69,6 +72,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     session: str = ""
     turn: str = ""
     person: str = ""
+    role: Role = "owner"
     why: str = ""
     source: str = ""
     revision: str = ""
@@ -217,6 +221,8 @@ class Workshop:
             return "it comes from somewhere else"
         if candidate.of_person:
             return "it changes what a person wrote"
+        if candidate.role != "owner":
+            return "it was learnt from somebody who is no owner"
         if candidate.findings:
             return f"something in it wants a look: {candidate.findings[0]}"
         if self.library.settings.write_approval:

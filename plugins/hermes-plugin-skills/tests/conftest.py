@@ -86,16 +86,22 @@ def use(context: Any) -> Callable[..., Any]:
     tools = {tool.name: tool for tool in TOOLS}
 
     async def made(
-        name: str, /, *, session: str = "s1", ask: Any = None, **given: Any
+        name: str, /, *, session: str = "s1", ask: Any = None, role: Any = "owner", **given: Any
     ) -> ToolResult:
         call = make_call(
             tools[name],
             given,
             context=context,
             session=make_session(session, surface="cli"),
-            authority=Authority("cli", role="owner", can_ask=ask is not None),
+            authority=Authority("cli", role=role, can_ask=ask is not None),
             **({"ask": ask} if ask is not None else {}),
         )
         return await tools[name].run(call)
 
     return made
+
+
+@pytest.fixture(autouse=True)
+def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the skills of whatever packages are installed beside."""
+    monkeypatch.setattr("hermes_plugin_skills.library.packaged", lambda off: [])

@@ -106,6 +106,22 @@ async def test_a_skill_with_findings_needs_a_person(
     assert workshop.promote("get", person="owner").name == "get"
 
 
+async def test_what_others_than_an_owner_teach_waits_for_an_owner(
+    use: Any, text: Any, workshop: Workshop
+) -> None:
+    """Skills are everybody's: who may talk to Hermes cannot change what it does for all."""
+    given = {"action": "create", "name": "tidy", "content": text("tidy")}
+    result = await use("skill_manage", role="guest", **given)
+    assert result.is_error and workshop.candidates() == []
+    await use("skill_manage", role="user", **given)
+    candidate = workshop.candidate("tidy")
+    assert candidate is not None
+    workshop.judge("tidy", Check("passed", workshop.digest(candidate)))
+    with pytest.raises(Exception, match="somebody who is no owner"):
+        workshop.promote("tidy")
+    assert workshop.promote("tidy", person="owner").name == "tidy"
+
+
 async def test_a_patch_of_a_learnt_skill_waits_beside_it(
     use: Any, learnt: Any, workshop: Workshop, library: Library
 ) -> None:
@@ -176,12 +192,15 @@ async def test_a_check_is_read_when_it_is_written(use: Any, learnt: Any) -> None
         ('{"task": "x"}', "at least one thing to expect"),
         ('{"task": "x", "expect": [{"file": "a"}]}', "expectation 1"),
         ('{"task": "x", "expect": [{"mood": "good"}]}', "expectation 1"),
-        ('{"task": "x", "files": {"../a": ""}, "expect": [{"run": "true"}]}', "inside the folder"),
+        (
+            '{"task": "x", "files": {"../a": ""}, "expect": [{"reply": "a", "contains": "x"}]}',
+            "inside the folder",
+        ),
     ):
         given = {"file_path": "checks/a.json", "file_content": content}
         result = await use("skill_manage", action="write_file", name="tidy", **given)
         assert result.is_error and said in result.text
-    good = {"task": "Tidy up", "expect": [{"file": "a", "exists": "no"}, {"run": "true"}]}
+    good = {"task": "Tidy up", "expect": [{"file": "a", "exists": "no"}]}
     given = {"file_path": "checks/a.json", "file_content": json.dumps(good)}
     assert not (await use("skill_manage", action="write_file", name="tidy", **given)).is_error
 

@@ -76,7 +76,7 @@ def test_a_damaged_lock_file_stops_everything_and_says_so(put: Any, library: Lib
     put("mine")
     library.adopt()
     library.lock_file.write_text("{")
-    with pytest.raises(Exception, match=r"lock\.json is damaged"):
+    with pytest.raises(Exception, match=r"hermes\.lock\.json is damaged"):
         library.all()
 
 
@@ -98,3 +98,42 @@ def test_folders_elsewhere_are_read_and_installed_packages_too(
         "mine": "own", "packed": "package", "theirs": "external",
     }  # fmt: skip
     assert found["mine"].description == "My own", "the person's stands above"
+
+
+async def test_what_hermes_agent_keeps_there_is_left_alone(
+    put: Any, library: Library, home: Path, use: Any
+) -> None:
+    put("mine")
+    theirs = {
+        ".hub/lock.json": '{"version": 1, "installed": {"x": {"trust": "community"}}}',
+        ".usage.json": '{"mine": {"views": 3, "state": "active"}}',
+        ".bundled_manifest": "mine:abc\n",
+        ".archive/old/SKILL.md": "---\nname: old\ndescription: x\n---\nx",
+    }
+    for name, text in theirs.items():
+        (home / "skills" / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / "skills" / name).write_text(text)
+    library.adopt()
+    await use("skill_view", name="mine")
+    assert states(library) == {"mine": "active"}
+    for name, text in theirs.items():
+        assert (home / "skills" / name).read_text() == text
+
+
+async def test_the_doctor_names_what_is_not_used(
+    put: Any, library: Library, learnt: Any, context: Any
+) -> None:
+    from hermes_plugin_skills.checks import SkillsCheck
+
+    put("mine")
+    library.adopt()
+    assert [each.text for each in await SkillsCheck(context).check()] == ["1 skills"]
+    put("dropped")
+    learnt("tidy")
+    (library.find("tidy").folder / "more.md").write_text("x")
+    found = {each.text: each.mend for each in await SkillsCheck(context).check()}
+    assert "hermes skills trust" in found["skill dropped is not used"]
+    assert "hermes skills audit" in found["skill tidy is not used"]
+    library.lock_file.write_text("{")
+    (finding,) = await SkillsCheck(context).check()
+    assert finding.level == "error" and "is damaged" in finding.text

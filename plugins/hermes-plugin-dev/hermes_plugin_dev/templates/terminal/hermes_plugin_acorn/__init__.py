@@ -11,7 +11,7 @@ def hermes_terminals() -> list[Offer]:
         Offer(
             "acorn",
             "hermes_plugin_acorn.rooms:Rooms",
-            "A folder for each conversation",
+            "A home for each conversation",
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""The terminal: commands in a folder, by bash.
+"""The terminal: commands by bash, with a home of their own.
 
 Only `run` is written here; reading, writing and listing files have defaults over it.
 """
@@ -37,7 +37,7 @@ TICK = 0.02
 
 
 class Room(Terminal):
-    """Bash in a folder. Everything that a command starts carries the mark of `Children`."""
+    """Bash with a home of its own. Everything that it starts carries the mark of `Children`."""
 
     backend = "acorn"
 

@@ -12,7 +12,7 @@ from hermes_plugin_acorn.room import Room
 
 
 class Rooms(TerminalBackend):
-    """Gives each conversation a folder of its own on this machine."""
+    """Gives each conversation's commands a home of their own on this machine."""
 
     host = ""  # this machine
     isolated = False  # a command can leave its room: policy must know

@@ -1,0 +1,219 @@
+"""Containers: what they may, how they are found again, and what is said when one is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes import TerminalError, TerminalLimits, TerminalSpec
+from hermes.testing.dockerd import Dockerd
+from hermes_plugin_docker.settings import DockerSettings
+from hermes_plugin_docker.words import configuration, is_isolated, name_of
+
+LIMITS = TerminalLimits(cpu=1, memory=64, processes=40)
+
+
+def shown(dockerd: Dockerd, terminal: Any) -> dict[str, Any]:
+    (found,) = json.loads(dockerd.cli("inspect", terminal.container_name))
+    return found
+
+
+async def test_root_in_it_has_three_capabilities_and_a_way_to_no_other(terminal) -> None:
+    told = await terminal.run("grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status")
+    facts = dict(line.split(":\t") for line in told.output.decode().splitlines())
+    assert facts["CapEff"] == facts["CapBnd"] == "000000000000000b"  # CHOWN DAC_OVERRIDE FOWNER
+    assert facts["NoNewPrivs"] == "1"
+    assert facts["Seccomp"] == "2"
+
+
+async def test_what_it_may_take_is_bounded(make_terminal) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("bounded", limits=LIMITS))
+    hog = await terminal.run("head -c 200000000 /dev/zero | tail -c 150000000 | wc -c; true")
+    assert b"150000000" not in hog.output
+    forks = await terminal.run("for i in $(seq 100); do sleep 2 & done 2>&1; wait")
+    assert b"Resource temporarily unavailable" in forks.output or forks.exit_code != 0
+    assert (await terminal.run("echo on")).output == b"on\n"
+
+
+async def test_read_only_leaves_the_workspace_the_home_and_temporary_folders(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("ro", limits=LIMITS), read_only=True)
+    told = await terminal.run(
+        "echo x >/usr/x; echo a >/tmp/a; echo b >~/b; echo c >c; cat /tmp/a ~/b /workspace/c"
+    )
+    assert told.output.endswith(b"Read-only file system\na\nb\nc\n")
+    await terminal.hibernate()
+    assert shown(dockerd, terminal)["State"]["Paused"]  # stopped, its /tmp would be gone
+    assert (await terminal.run("cat /tmp/a")).output == b"a\n"
+
+
+async def test_without_network_there_is_none(terminal) -> None:
+    assert (await terminal.run("cut -d: -f1 /proc/net/dev")).output.split()[-1] == b"lo"
+
+
+async def test_the_container_is_found_again_as_it_was(make_terminal, dockerd: Dockerd) -> None:
+    first = await make_terminal(spec=TerminalSpec("again", limits=LIMITS))
+    state = (await first.run("export A=1; echo here >/tmp/file; cd /tmp")).state
+    id = shown(dockerd, first)["Id"]
+    await first.close()
+    assert not shown(dockerd, first)["State"]["Running"]
+    again = await make_terminal(spec=TerminalSpec("again", limits=LIMITS))
+    assert shown(dockerd, again)["Id"] == id
+    assert (await again.run("cat /tmp/file")).output == b"here\n"
+    assert again.told == ()
+    assert state.directory == "/tmp"
+
+
+async def test_a_lost_container_is_made_anew_and_the_loss_is_told(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("lost", limits=LIMITS))
+    state = (await terminal.run("export KEPT=1; echo a >/workspace/a; echo b >/tmp/b")).state
+    dockerd.cli("rm", "-f", terminal.container_name)
+    told = await terminal.run("echo $KEPT; cat /workspace/a; ls /tmp/b", state=state)
+    assert told.output.startswith(b"1\na\nls: cannot access '/tmp/b'")
+    assert "was lost and made anew" in terminal.told[0]
+    assert "files outside /workspace and /root are gone" in terminal.told[0]
+
+
+async def test_a_stopped_container_wakes_with_the_next_command(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("stopped", limits=LIMITS))
+    dockerd.cli("stop", "-t", "1", terminal.container_name)
+    assert (await terminal.run("echo on")).output == b"on\n"
+    await terminal.hibernate()
+    assert not shown(dockerd, terminal)["State"]["Running"]
+    assert "asleep" in await terminal.status()
+    assert (await terminal.run("echo on")).output == b"on\n"
+    assert "at most 1 cpu, 64 MB" in await terminal.status()
+
+
+async def test_a_command_whose_container_ends_is_told_as_unknown_and_not_repeated(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("ends", limits=LIMITS))
+    running = asyncio.create_task(terminal.run("echo once >>/workspace/log; sleep 60"))
+    async with asyncio.timeout(20):
+        while b"once" not in (await terminal.run("cat /workspace/log")).output:
+            await asyncio.sleep(0.05)
+    dockerd.cli("kill", terminal.container_name)
+    result = await asyncio.gather(running, return_exceptions=True)
+    assert isinstance(result[0], TerminalError) or result[0].exit_code == 137
+    assert (await terminal.run("cat /workspace/log")).output == b"once\n"
+
+
+async def test_other_settings_make_another_container_and_say_so(make_terminal) -> None:
+    spec = TerminalSpec("changed", limits=LIMITS)
+    first = await make_terminal(spec=spec)
+    await first.run("echo kept >/workspace/a")
+    await first.close()
+    again = await make_terminal(spec=spec, env={"A": "1"}, capabilities=())
+    assert (await again.run("cat /workspace/a; echo $A")).output == b"kept\n1\n"
+    assert "settings of the container changed" in again.told[0]
+
+
+async def test_what_is_not_to_last_goes_with_its_volumes(make_terminal, dockerd: Dockerd) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("once", limits=LIMITS, persistent=False))
+    assert terminal.container_name in dockerd.cli("volume", "ls")
+    await terminal.close()
+    assert terminal.container_name not in dockerd.cli("volume", "ls")
+    assert terminal.container_name not in dockerd.cli("ps", "-a")
+
+
+async def test_a_forgotten_scope_leaves_nothing(
+    make_terminal, make_backend, dockerd: Dockerd
+) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("forgotten", limits=LIMITS))
+    backend = make_backend()
+    await backend.open()
+    await backend.forget("forgotten")
+    await backend.forget("never there")
+    await backend.close()
+    assert terminal.container_name not in dockerd.cli("volume", "ls")
+    assert terminal.container_name not in dockerd.cli("ps", "-a")
+
+
+async def test_the_next_hermes_ends_what_a_killed_one_left_and_stops_the_container(
+    make_terminal, make_backend, dockerd: Dockerd
+) -> None:
+    """The one that is killed is played by not closing it; the registry keeps its handle."""
+    terminal = await make_terminal(spec=TerminalSpec("killed", limits=LIMITS))
+    await terminal.start("(setsid sleep 600.25 &) ; sleep 600.25")
+    handles = tuple(handle for _, handle in terminal.context.children.handles.values())
+    assert len(handles) == 1
+    backend = make_backend()
+    await backend.open()
+    await backend.reap(handles)
+    assert not shown(dockerd, terminal)["State"]["Running"]
+    dockerd.cli("start", terminal.container_name)
+    assert "600.25" not in dockerd.cli("top", terminal.container_name)
+    await backend.close()
+
+
+async def test_a_container_with_something_to_keep_goes_on(
+    make_terminal, make_backend, dockerd: Dockerd
+) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("keeps", limits=LIMITS))
+    process = await terminal.start("sleep 600.5", keep=True)
+    handles = {what[1] for what in terminal.context.children.handles.values()}
+    backend = make_backend()
+    await backend.open()
+    await terminal.close()
+    await backend.reap(tuple(handles - {h for h in handles if "kept-" in h}))
+    assert shown(dockerd, terminal)["State"]["Running"]
+    assert "600.5" in dockerd.cli("top", terminal.container_name)
+    await backend.reap(tuple(h for h in handles if "kept-" in h))
+    assert not shown(dockerd, terminal)["State"]["Running"]
+    await backend.close()
+    await process.wait(5)
+
+
+async def test_no_daemon_and_no_image_are_said_and_nothing_runs(
+    make_terminal, tmp_path: Path
+) -> None:
+    with pytest.raises(TerminalError, match=r"cannot use the daemon.*none.sock.*Nothing was run"):
+        await make_terminal(host=f"unix://{tmp_path}/none.sock")
+    with pytest.raises(TerminalError, match=r"registry\.invalid/none"):
+        await make_terminal(spec=TerminalSpec("none"), image="registry.invalid/none:1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "isolated"),
+    [
+        ({}, True),
+        ({"volumes": ("cache:/cache",)}, True),
+        ({"volumes": ("/home/me/data:/data:ro",)}, False),
+        ({"volumes": ("~/data:/data",)}, False),
+        ({"mount_cwd_to_workspace": True}, False),
+        ({"network_mode": "host"}, False),
+        ({"network_mode": "mynet"}, True),
+        ({"host_config": {"Privileged": True}}, False),
+    ],
+)
+def test_isolation_is_a_fact_about_the_settings(settings: dict[str, Any], isolated: bool) -> None:
+    assert is_isolated(DockerSettings(**settings)) is isolated
+
+
+def test_names_of_scopes_and_homes_never_meet(tmp_path: Path) -> None:
+    names = {name_of(home, scope) for home in (tmp_path, tmp_path / "b") for scope in
+             ("a", "a.b", "a-b", "x" * 80, "x" * 81, "é")}  # fmt: skip
+    assert len(names) == 12
+    assert all(len(name) < 100 for name in names)
+
+
+def test_hermes_agent_s_options_are_read(tmp_path: Path) -> None:
+    spec = TerminalSpec("s", str(tmp_path))
+    made = configuration(
+        DockerSettings(mount_cwd_to_workspace=True, network=False, run_as_host_user=True), spec, "n"
+    )
+    assert made["HostConfig"]["Binds"][0] == f"{tmp_path}:/workspace"
+    assert made["HostConfig"]["NetworkMode"] == "none"
+    assert ":" in made["User"]
+    with pytest.raises(TerminalError, match="extra_args is not taken"):
+        configuration(DockerSettings(extra_args=("--privileged",)), spec, "n")

@@ -1,0 +1,190 @@
+"""Nothing outlives its use, however a session ends, unless it was to be kept (AT-17)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hermes.events import ToolStarted
+from hermes.session import Authority, SessionKey
+from hermes.testing import Call, Say, processes
+from hermes.testing.servers import need
+
+GONE = 30.0
+"""Seconds within which a tree must be gone (or at the next start)."""
+COUNT = int(os.environ.get("HERMES_ENDINGS", "2"))
+"""Background commands in each ending; 100 is what AT-17 asks for."""
+ENDINGS = ("normal", "timeout", "stop", "reset", "terminate", "kill")
+OWNER = Authority("cli", role="owner", yolo=True)
+
+
+def cases(*endings: str) -> list[Any]:
+    """Each ending on each backend; by default all on `local`, and in a sandbox the hardest."""
+    often = ("stop", "kill")
+    return [
+        *(pytest.param("local", ending) for ending in endings),
+        *(
+            pytest.param("sandbox", ending, marks=() if ending in often else pytest.mark.soak)
+            for ending in endings
+        ),
+    ]
+
+
+TREE = """\
+(setsid bash -c 'trap "" TERM; exec -a $0 sleep 600' $1 &)
+exec -a $1 sleep 601
+"""
+"""A tool with a double-forked child in a session of its own that is deaf to SIGTERM."""
+
+
+@pytest.fixture(autouse=True)
+def script(place: Path) -> None:
+    (place / "tree.sh").write_text(TREE)
+
+
+def tree(mark: str) -> str:
+    return f"bash tree.sh {mark}"
+
+
+def left(mark: str) -> list[int]:
+    """Find what TREE started."""
+    return [
+        process.pid
+        for process in processes.processes()
+        if processes.running(process.pid) and processes.command(process.pid).startswith(mark)
+    ]
+
+
+async def until(fact: Any, seconds: float = 40) -> None:
+    async with asyncio.timeout(seconds):
+        while not fact():
+            await asyncio.sleep(0.05)
+
+
+def started(mark: str, count: int, **more: Any) -> list[Any]:
+    """The model starts *count* trees in the background, and then waits in a command."""
+    arguments = json.dumps({"command": tree(mark), "background": True, **more})
+    return [Say(calls=tuple(Call("terminal", arguments) for _ in range(count)))]
+
+
+def slow(mark: str, **more: Any) -> Any:
+    return Say(calls=(Call("terminal", json.dumps({"command": tree(mark), **more})),))
+
+
+@pytest.mark.parametrize(("backend", "ending"), cases(*ENDINGS[:4]))
+async def test_within_a_running_hermes(system: Any, backend: str, ending: str) -> None:
+    if backend == "sandbox":
+        need("bwrap", apt="bubblewrap")
+    system.configure(terminal={"backend": backend})
+    mark = f"end-{os.getpid()}-{backend}-{ending}"
+    key = SessionKey("cli", "here")
+    system.model.will(*started(mark, COUNT))
+    foreground = ending in ("timeout", "stop")
+    if foreground:
+        system.model.will(slow(mark, timeout=1 if ending == "timeout" else 600))
+    system.model.will(Say("done"))
+    async with system.runtime() as runtime:
+        conversation = runtime.session(key, directory=str(system.place))
+        seen = 0
+        async for event in conversation.send("go", authority=OWNER):
+            if not isinstance(event, ToolStarted):
+                continue
+            seen += 1
+            if ending == "stop" and seen == COUNT + 1:
+                await until(lambda: len(left(mark)) >= 2 * COUNT + 2)
+                await conversation.stop()
+        if foreground:  # the command's own tree is gone; the background goes on
+            await until(lambda: len(left(mark)) == 2 * COUNT, GONE)
+        await until(lambda: len(left(mark)) == 2 * COUNT)
+        await conversation.new()  # /new and /reset
+        await until(lambda: not left(mark), GONE)
+    assert not left(mark)
+
+
+HERMES = """
+import asyncio, sys
+from pathlib import Path
+from hermes.plugins import Host
+from hermes.runtime import Runtime
+from hermes.session import Authority, SessionKey
+
+async def main():
+    async with Runtime.open(surface="cli", host=Host.open(Path(sys.argv[1]))) as runtime:
+        conversation = runtime.session(SessionKey("cli", "here"), directory=sys.argv[2])
+        async for _ in conversation.send("go", authority=Authority("cli", role="owner", yolo=True)):
+            pass
+        print("begun", flush=True)
+        await asyncio.sleep(600)
+
+import signal
+def stop(*_):
+    raise SystemExit(143)
+signal.signal(signal.SIGTERM, stop)
+asyncio.run(main())
+"""
+
+
+async def hermes(system: Any) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HERMES, str(system.home), str(system.place)],
+        env=system.environment,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = await asyncio.to_thread(process.stdout.readline)
+    assert line == b"begun\n"
+    return process
+
+
+@pytest.mark.parametrize(("backend", "ending"), cases(*ENDINGS[4:]))
+async def test_when_hermes_itself_ends(system: Any, backend: str, ending: str) -> None:
+    if backend == "sandbox":
+        need("bwrap", apt="bubblewrap")
+    system.configure(terminal={"backend": backend})
+    mark = f"end-{os.getpid()}-{backend}-{ending}"
+    system.model.will(*started(mark, COUNT), Say("done"))
+    process = await hermes(system)
+    await until(lambda: len(left(mark)) == 2 * COUNT)
+    process.send_signal(signal.SIGTERM if ending == "terminate" else signal.SIGKILL)
+    await asyncio.to_thread(process.wait)
+    assert process.stdout is not None
+    process.stdout.close()
+    if ending == "terminate" or backend == "sandbox":
+        await until(lambda: not left(mark), GONE)
+    else:
+        async with system.runtime():  # the next start
+            await until(lambda: not left(mark), GONE)
+
+
+async def test_what_is_kept_is_listed_with_age_and_owner_and_ended_by_a_person(
+    system: Any, keep_child: set[int]
+) -> None:
+    mark = f"kept-{os.getpid()}"
+    system.model.will(*started(mark, 1, keep=True), Say("done"))
+    process = await hermes(system)
+    await until(lambda: len(left(mark)) == 2)
+    process.kill()
+    await asyncio.to_thread(process.wait)
+    assert process.stdout is not None
+    process.stdout.close()
+    listed = (await system.run("ps")).out
+    (line,) = [line for line in listed.splitlines() if mark in line]
+    id, age, unit, owner, *_ = line.split()
+    assert int(age) >= 0
+    assert unit in ("s", "min")
+    assert len(owner) == 36  # the conversation
+    assert "kept" in line
+    assert len(left(mark)) == 2
+    ended = await system.run("ps", "end", id)
+    assert ended.out.startswith("Ended: command: ")
+    await until(lambda: not left(mark), GONE)
+    assert mark not in (await system.run("ps")).out
+    assert not list(Path(system.home, "run").glob("children-*.json"))
