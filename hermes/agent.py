@@ -22,6 +22,7 @@ from hermes.messages import Content, Text, ToolUse, Usage, clean
 from hermes.middleware import Next
 from hermes.provider import ModelRequest, ModelResponse, ModelSpec
 from hermes.records import Answer, Resumed, Steered, UserSaid
+from hermes.sources import is_stranger
 from hermes.toolbox import Toolbox
 from hermes.transcript import OpenTurn, Transcript
 from hermes.turn import Turn, TurnResult
@@ -83,6 +84,7 @@ class Agent:
                     context=clean(turn.input.context),
                     sender=turn.input.sender,
                     source=turn.input.source,
+                    stranger=is_stranger(turn.input),
                 ),
                 turn.input.id,
             )

@@ -1,12 +1,13 @@
 """What people allowed beforehand, for turns with nobody to ask: given, found, revoked (§10).
 
-A grant belongs to a *holder*: a job (``job:backup``), a webhook's route (``route:github``), a key
-of the API (``key:ci``), a conversation (``session:ID``) or a person (``person:owner``). It is an
+A grant belongs to a *holder*: a job (``job:backup``), a webhook's route (``route:github``), a
+surface (``surface:api``), a conversation (``session:ID``) or a person (``person:owner``). It is an
 item of the durable queue ``grants`` whose one end is its revocation, so giving and revoking need no
 other process's leave, and a grant that was revoked stays so.
 
-The surface that starts a turn puts its holder's allowances into the turn's `Authority`; a policy
-asks again at each call (`Grants.stand`), so a revocation counts at once.
+Whoever starts a turn for a job or a route puts its allowances into the turn's `Authority`
+(``runtime.grants.of("job:backup", text=prompt)``); those of conversation, person and surface a
+policy finds itself. It asks at each call what stands, so a revocation counts at once.
 """
 
 from __future__ import annotations

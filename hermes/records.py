@@ -56,6 +56,8 @@ class UserSaid(Body, frozen=True, kw_only=True, gc=False):
     sender: str = ""
     source: str = ""
     """The surface or platform it came from; for text from a stranger, that it did."""
+    stranger: bool = False
+    """It is not of a person whom this Hermes serves: a guest's, or what a program posted."""
 
 
 class Steered(Body, frozen=True, kw_only=True, gc=False):
@@ -108,6 +110,8 @@ class Finished(Body, frozen=True, kw_only=True, gc=False):
     """Seconds."""
     unknown: bool = False
     """The effect may or may not have happened; it was not repeated."""
+    source: str = ""
+    """Where the text came from (`hermes.sources`)."""
 
 
 class QuestionPut(Body, frozen=True, kw_only=True, gc=False):

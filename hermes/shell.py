@@ -18,11 +18,12 @@ import msgspec
 
 import hermes
 from hermes.commands import Command, CommandContext, Group, UsageError, command, group
-from hermes.errors import HermesError, PluginError, tell
+from hermes.errors import HermesError, PluginError, Refused, tell
 from hermes.loop import Loop
 from hermes.plugins import KINDS, Host, PluginInfo
 from hermes.schemas import nearest
-from hermes.session import OWNER, SessionInfo
+from hermes.session import OWNER, Role, SessionInfo, allows
+from hermes.trees import beneath
 
 if TYPE_CHECKING:
     from hermes.conversation import Conversation
@@ -72,6 +73,10 @@ def run_command(name: str, arguments: list[str], home: str, own: str = "") -> in
         return 0
     if "cli" not in found.surfaces:
         raise UsageError(f"/{name} is for chats")
+    if not allows(ShellContext.role_here(), found.role):
+        raise Refused(
+            f"hermes {name} is the owner's, and refused to a Hermes that a tool of Hermes started"
+        )
     try:
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(_run(ShellContext(host), found, f"hermes {name}", arguments))
@@ -105,11 +110,16 @@ class ShellContext(CommandContext):
     """A command that the owner of the machine gave in a shell."""
 
     surface = "cli"
-    role = "owner"
     person = OWNER
+
+    @staticmethod
+    def role_here() -> Role:
+        """Whoever has a shell is the owner, but for what Hermes itself started (§10)."""
+        return "user" if beneath() else "owner"
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.role = self.role_here()
         self.closing = AsyncExitStack()
         self._runtime: Runtime | None = None
         host.report = lambda problem: click.echo(f"hermes: {problem}", err=True)
@@ -203,7 +213,7 @@ async def _line() -> str:
 # the kernel's own commands ----------------------------------------------------------------------
 
 
-@command(surfaces={"cli"})
+@command(surfaces={"cli"}, role="user")
 async def version(context: CommandContext) -> None:
     """Say which Hermes, Python and plugins these are."""
     context.reply(f"hermes {hermes.__version__}, Python {platform.python_version()}")
@@ -211,7 +221,7 @@ async def version(context: CommandContext) -> None:
         context.reply(f"{plugin.distribution} {plugin.version}")
 
 
-@command(surfaces={"cli"})
+@command(surfaces={"cli"}, role="user")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 async def completion(context: CommandContext, shell: str) -> None:
     """Print the completion script of a shell, to be put into its start-up file."""

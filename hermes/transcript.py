@@ -34,6 +34,7 @@ from hermes.records import (
     UserSaid,
 )
 from hermes.redaction import redact_all
+from hermes.sources import of_message
 from hermes.store import Append, Change, Store
 
 LOST = "[No result was recorded for this call.]"
@@ -78,6 +79,9 @@ class Fold:
         self.turn: OpenTurn | None = None
         self.size = 0
         """Characters held, roughly."""
+        self.sources: dict[str, None] = {}
+        """Where the texts came from that the model has seen, oldest first: a summary of them, or
+        what it learned from them, is still theirs, so none is ever taken out."""
         self.stale = False
         """Only a fold over all records tells what is seen: a rewind went behind a compaction, or
         something was forgotten."""
@@ -103,6 +107,7 @@ class Fold:
         match body:
             case UserSaid():
                 self._close_calls()
+                self._heard(of_message(body))
                 self._push(record.seq, _user_message(body), starts_turn=True)
             case Steered():
                 self._close_calls()
@@ -110,6 +115,7 @@ class Fold:
             case Answer():
                 self._answer(record.seq, body)
             case Finished():
+                self._heard(body.source)
                 self._finished(body)
             case Opened():
                 self.prompt, self.tools, self.opened = body.prompt, body.tools, True
@@ -148,6 +154,10 @@ class Fold:
                 turn.resumes += 1
             case Ended():
                 self.turn = None
+
+    def _heard(self, source: str) -> None:
+        if source:
+            self.sources.setdefault(source)
 
     def _push(self, seq: int, message: Message, *, starts_turn: bool = False) -> None:
         self.entries.append(Entry(seq, message, starts_turn))

@@ -19,6 +19,27 @@ from typing import Any
 MARK = "HERMES_CHILD"
 
 
+def beneath() -> bool:
+    """Whether a tool of some Hermes started this process, itself or through others.
+
+    The mark in the environment says so; where it was taken away, that of a process above does,
+    which has it for life. Only what lost both its mark and everybody above it is not seen.
+    """
+    if os.environ.get(MARK):
+        return True
+    mark, pid = f"{MARK}=".encode(), os.getppid()
+    while pid > 1:
+        with contextlib.suppress(OSError):  # somebody else's, or no /proc
+            entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            if any(entry.startswith(mark) for entry in entries):
+                return True
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()[1])
+        except (OSError, ValueError, IndexError):
+            return False
+    return False
+
+
 async def end(grace: float, *marks: str) -> None:
     """SIGTERM, *grace* seconds, then SIGKILL until nothing carries one of the marks."""
     deadline = time.monotonic() + grace
@@ -44,6 +65,11 @@ def marked(*marks: str) -> set[int]:
         found = {pid for pid, parent in parents.items() if parent in found} - carriers
         carriers |= found
     return carriers - {os.getpid()}
+
+
+def carried() -> set[str]:
+    """Give every mark that some process carries."""
+    return {mark for _, _, marks in _processes() for mark in marks}
 
 
 def _processes() -> Iterator[tuple[int, int, list[str]]]:

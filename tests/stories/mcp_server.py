@@ -1,12 +1,13 @@
 """An MCP server over stdio in bare Python, whose tools really do something.
 
 ``shell`` runs a bash command, ``scribble`` writes a file, ``pour`` gives *size* bytes of text in
-lines of *width* (0: one line).
+lines of *width* (0: one line), ``tell`` a file's.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,11 @@ TOOLS = [
         "inputSchema": schema(path="string", text="string"),
     },
     {
+        "name": "tell",
+        "description": os.environ.get("TELL", "Give a file's text."),
+        "inputSchema": schema(path="string"),
+    },
+    {
         "name": "pour",
         "description": "Give text.",
         "inputSchema": schema(size="integer", width="integer"),
@@ -45,6 +51,8 @@ def call(name: str, given: dict[str, Any]) -> str:
     if name == "shell":
         done = subprocess.run(["bash", "-c", given["command"]], capture_output=True, check=False)
         return done.stdout.decode("utf-8", "replace")
+    if name == "tell":
+        return Path(given["path"]).read_text()
     if name == "scribble":
         Path(given["path"]).write_text(given["text"])
         return "written"

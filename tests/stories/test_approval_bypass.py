@@ -506,3 +506,27 @@ async def test_the_program_allows_nothing_by_itself(trap: Trap, armed: Any, asks
     done = await armed.run("--yolo", "-z", "go")
     told = armed.model.requests[-1].json["messages"][-1]["content"]
     assert "--yolo is refused to a Hermes that a tool of Hermes started" in told
+
+
+async def test_hermes_beneath_a_tool_is_nobody_s_owner(armed: Any, asks: Any) -> None:
+    """No owner's command and no ``--yolo``, whatever becomes of the mark in the environment."""
+    hermes = f"{sys.executable} -m hermes"
+    commands = [
+        f"{before}{hermes} {what}"
+        for before in ("", "env -u HERMES_CHILD ", "unset HERMES_CHILD; ", "HERMES_CHILD= ",
+                       "env -i HOME=$HOME HERMES_HOME=$HERMES_HOME PATH=$PATH ")
+        for what in ("grants give person:owner --need run", "--yolo -z again")
+    ]  # fmt: skip
+    commands.append(f"{hermes} config set approvals.mode off")
+    armed.model.will(asks(*(("terminal", {"command": each}) for each in commands)), "So it is.")
+    armed.model.always = lambda exchange: Say("Never.")
+    before = (armed.home / "config.yaml").read_text()
+    done = await armed.run("--yolo", "-z", "go", seconds=120)
+    messages = [m for m in armed.model.requests[-1].json["messages"] if m["role"] == "tool"]
+    assert len(messages) == len(commands), done.errors
+    assert all("refused to a Hermes that a tool" in message["content"] for message in messages)
+    assert (armed.home / "config.yaml").read_text() == before
+    listed = await armed.run("grants", "list")
+    assert "No grants" in listed.out  # and a person at a shell is the owner still
+    mine = await armed.run("grants", "give", "job:x", "--need", "run", "--for", "2h")
+    assert "job:x  run  until" in mine.out

@@ -25,7 +25,7 @@ from hermes.testing import Asker
 from hermes.tools import ToolCall, ToolRequest, ToolResult
 
 SOAK = bool(os.environ.get("HERMES_BYPASS_ALL"))
-"""Prove of every attempt that it would take effect, not of every sixth."""
+"""Prove of every attempt that it would take effect, not of every thirteenth."""
 
 
 def _attempts() -> Any:
@@ -136,7 +136,7 @@ async def test_no_attempt_takes_effect(box: Any, ground: Any, owner: Any) -> Non
 
 async def test_the_attempts_would_take_effect_without_the_gate(ground: Any) -> None:
     """Else the test above would prove nothing. What is not installed here is not counted."""
-    tried = attempts.load(*FILES)[:: 1 if SOAK else 6]
+    tried = attempts.load(*FILES)[:: 1 if SOAK else 13]
     live = [one for one in tried if await asyncio.to_thread(attempts.bare, ground, one.text, 8)]
     assert len(live) >= 0.6 * len(tried)
 
@@ -180,3 +180,23 @@ async def test_everyday_looking_needs_no_question(box: Any, project: Any, owner:
     number, asked = await unasked(box, owner(can_ask=True), "look")
     assert number >= 200
     assert len(asked) <= 0.05 * number, "\n".join(asked)
+
+
+async def test_everyday_editing_is_asked_about_unless_it_was_allowed(
+    system: Any, ground: Any, project: Any, owner: Any, turn: Any
+) -> None:
+    """And what runs the project's own code always is, until its exact bytes were allowed."""
+    for allowed in (False, True):
+        system.configure(approvals={"write_workspace": allowed})
+        system.model.will("Hello.")
+        async with system.runtime() as runtime:
+            conversation = runtime.session(SessionKey("cli", "x"), directory=str(system.place))
+            await turn(conversation.send("Hello", authority=owner()))
+            agent = await runtime.agent(await conversation.load())
+            box = Box(runtime, conversation, agent)
+            for kind in ("edit", "run"):
+                number, asked = await unasked(box, owner(can_ask=True), kind)
+                if kind == "edit" and allowed:
+                    assert len(asked) <= 0.05 * number, "\n".join(asked)
+                else:
+                    assert len(asked) == number

@@ -1,7 +1,8 @@
 """``hermes grants``, and ``/grants`` in a chat: what runs without anybody being asked.
 
-A holder is a job (``job:backup``), a route (``route:github``), an API key (``key:ci``), a
-conversation (``session:ID``, or ``here`` in a chat) or a person (``person:owner``).
+A holder is a job (``job:backup``), a route (``route:github``), a surface (``surface:api``: whoever
+has the API's key), a conversation (``session:ID``, or ``here`` in a chat) or a person
+(``person:owner``).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ async def give(
     text: str,
     why: str,
 ) -> None:
-    """Let HOLDER do something without a question: job:NAME, route:NAME, key:NAME, person:ID, here.
+    """Let HOLDER (job:NAME, route:NAME, surface:api, person:ID, here) do something unasked.
 
     Every bound that is given must be known to hold: with --folder, commands that are not
     understood stay forbidden. Without one, --need run means any command.

@@ -38,6 +38,8 @@ class Judgement(NamedTuple):
     """The paths that it touches, as stated or read; None: not known."""
     hosts: tuple[str, ...] | None = None
     """The hosts that it reaches; None: not known."""
+    reaches: tuple[str, ...] = ()
+    """The hosts that its commands reach; an empty one is not known which."""
     commands: tuple[str, ...] = ()
     """The words of each command, as one text each."""
     environment: str = ""
@@ -160,6 +162,7 @@ class Judge:
             writes=bool(kinds & {"write", "commit"}),
             paths=survey.paths if known else None,
             hosts=hosts if known and all(hosts) else None,
+            reaches=hosts,
             commands=tuple(
                 " ".join(word.text or "?" for word in ran.words)
                 for reading in readings

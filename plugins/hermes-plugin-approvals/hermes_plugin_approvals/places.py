@@ -19,9 +19,9 @@ from hermes_plugin_approvals.workspace import inside, runs_later
 SECONDS = 3.0
 """For a look at a whole tree: what takes longer is asked about."""
 STREAMS = frozenset(
-    {"/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/63", "/dev/zero", "/dev/tty"}
+    {"/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/63", "/dev/zero"}
 )
-PUBLIC_FOLDERS = ("/usr", "/bin", "/lib", "/lib64", "/opt", "/sbin")
+PUBLIC_FOLDERS = ("/usr", "/bin", "/lib", "/lib64", "/sbin")
 PUBLIC_FILES = frozenset(
     {"/etc/os-release", "/etc/debian_version", "/etc/lsb-release", "/etc/hosts", "/etc/hostname",
      "/etc/resolv.conf", "/etc/timezone", "/etc/localtime", "/etc/shells", "/etc/issue",
@@ -114,7 +114,7 @@ def _place(effect: Effect, path: str, ground: Ground) -> str:
 
 
 def _is_public(path: str) -> bool:
-    if path in PUBLIC_FILES or path == "/":
+    if path in PUBLIC_FILES:
         return True
     return any(inside(path, each) for each in PUBLIC_FOLDERS) and not looks_secret(path)
 

@@ -53,6 +53,8 @@ class Surroundings(NamedTuple):
     """Hash of everything that a command inherits: variables, functions, aliases, options."""
     odd: str
     """A variable that changes what harmless programs do; empty where there is none."""
+    path: tuple[str, ...]
+    """Folders that programs are looked for in."""
     programs: dict[str, str]
     """What names stand for: ``builtin``, ``keyword``, the path of a file, or nothing."""
 
@@ -86,12 +88,14 @@ class Lookout:
     async def look(self, terminal: Terminal, names: Iterable[str] = ()) -> Surroundings:
         """Give what is there now, with what *names* stand for. Raise `TerminalError`."""
         seen = self._seen.setdefault(terminal, {})
+        names = tuple(names)
         state = TerminalState("/", terminal.state.snapshot)
         known = seen.get(state.snapshot)
         missing = [
             name
             for name in dict.fromkeys(names)
-            if "/" not in name and (known is None or name not in known.programs)
+            if "/" not in name
+            and (known is None or name not in known.programs or not _settled(known.path))
         ]
         if known is not None and not missing:
             return known
@@ -116,14 +120,25 @@ class Lookout:
 
 
 def _surroundings(parts: list[str]) -> Surroundings:
-    home, _, exported, functions, aliases, digest = parts
+    home, path, exported, functions, aliases, digest = parts
+    folders = tuple(path.split(":"))
     names = exported.split()
     shadowed = {name for name in functions.split() if name != "__hermes_names"}
     for line in aliases.splitlines():
         shadowed.add(line.removeprefix("alias ").removeprefix("-- ").partition("=")[0])
     odd = next((name for name in names if _changes_programs(name)), "")
+    if not all(folder.startswith("/") for folder in folders):
+        odd = odd or "PATH"
     hashed = hashlib.sha256(digest.strip().encode()).hexdigest()[:32] if digest.strip() else ""
-    return Surroundings(home, frozenset(names), frozenset(shadowed), hashed, odd, {})
+    return Surroundings(home, frozenset(names), frozenset(shadowed), hashed, odd, folders, {})
+
+
+def _settled(path: tuple[str, ...]) -> bool:
+    """Whether a program that was found stays the one that is found: all folders are the system's.
+
+    Elsewhere another may be put before it at any time, so it is looked for each time.
+    """
+    return all(f"{folder}/".startswith(("/usr/", "/bin/", "/sbin/", "/snap/")) for folder in path)
 
 
 def _changes_programs(name: str) -> bool:

@@ -27,7 +27,11 @@ NEEDS = {
 
 
 def question(
-    call: ToolCall, redact: Callable[[str], str], judgement: Judgement, rule: str = ""
+    call: ToolCall,
+    redact: Callable[[str], str],
+    judgement: Judgement,
+    rule: str = "",
+    asker: str = "",
 ) -> str:
     """Say what would run: all of it, or how much is not shown; where; and why it is asked about."""
     needs = judgement.needs if judgement.understood else call.tool.needs
@@ -40,6 +44,8 @@ def question(
         more = f" (and {len(reasons) - REASONS} more)" if len(reasons) > REASONS else ""
         said = "; ".join(visible(reason) for reason in reasons[:REASONS])
         lines.append(cut(redact(f"Asked because: {said}{more}"), SHOWN))
+    if asker:
+        lines.append(f"NOT YOUR WORDS: this stands in the text from {visible(asker)}.")
     if strangers := untrusted(call.request.sources):
         lines.append(f"Not only you: the model had read text from {_listed(strangers)}.")
     return "\n".join(lines)

@@ -189,7 +189,13 @@ async def test_a_function_an_alias_or_a_program_of_the_workspace_is_not_what_it_
         await gate(shell, {"command": "wc a"})
         assert gate.asked, before
         gate.person.questions.clear()
-    for odd in ("export LD_PRELOAD=x", "export GIT_EXTERNAL_DIFF=x", "export BASH_ENV=x"):
+    for odd in (
+        "export PATH=.:$PATH",
+        "export PATH=$PATH:",
+        "export LD_PRELOAD=x",
+        "export GIT_EXTERNAL_DIFF=x",
+        "export BASH_ENV=x",
+    ):
         gate.terminal = type(gate.terminal)(workspace, before=odd)
         await gate(shell, {"command": "ls"})
         assert "may change what programs do" in gate.asked[0], odd

@@ -150,3 +150,25 @@ async def test_a_file_of_the_workspace_is_read_unasked_and_one_outside_is_asked_
     said = results(events)
     assert said[0] == "remember the milk"
     assert "read_file was denied" in said[1]
+
+
+async def test_a_policy_that_breaks_runs_nothing(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong while a call is judged: the call does not run, and the turn goes on."""
+
+    async def breaks(self: Any, call: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("hermes_plugin_approvals.judging.Judge.__call__", breaks)
+    provider = ScriptedProvider(asks("ls"), "So be it.")
+    async with opened(provider) as runtime:
+        conversation = runtime.session(make_key())
+        authority = Authority("cli", role="owner", can_ask=True, yolo=True)
+        events = [event async for event in conversation.send("go", authority=authority)]
+    assert not ran
+    (finished,) = [event for event in events if isinstance(event, ToolFinished)]
+    assert finished.is_error
+    assert "Not run" in finished.text
+    assert isinstance(events[-1], TurnFinished)
+    assert events[-1].reply == "So be it."

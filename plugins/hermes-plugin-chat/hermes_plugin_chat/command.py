@@ -6,7 +6,6 @@ needs; each way is imported when it is taken.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,8 @@ from hermes import CommandContext, Refused, UsageError, command
 from hermes_plugin_chat.request import Request
 from hermes_plugin_chat.stopping import ending
 
-BENEATH = "HERMES_CHILD"
-"""In the environment of everything that a tool of Hermes started."""
 
-
-@command(surfaces={"cli"})
+@command(surfaces={"cli"}, role="user")
 @click.option("-z", "--oneshot", metavar="PROMPT", help="Print only the answer; - reads a pipe.")
 @click.option("-q", "--query", metavar="TEXT", help="Answer one message, showing tools, and end.")
 @click.option("-m", "--model", default="", metavar="PROVIDER:MODEL", help="Use this model.")
@@ -42,6 +38,7 @@ async def chat(context: CommandContext, **given: Any) -> None:
         again=given["again"],
         resume=given["resume"],
         yolo=given["yolo"],
+        role=context.role,
         incognito=given["incognito"],
         steps=given["max_turns"],
         stream=not given["no_stream"],
@@ -58,7 +55,7 @@ async def chat(context: CommandContext, **given: Any) -> None:
         raise UsageError("--incognito begins anew; -c and -r go on with what was kept")
     if request.incognito:
         context.host.go_incognito()
-    if request.yolo and os.environ.get(BENEATH):
+    if request.yolo and context.role != "owner":
         raise Refused("--yolo is refused to a Hermes that a tool of Hermes started")
     with ending():
         if oneshot is not None:

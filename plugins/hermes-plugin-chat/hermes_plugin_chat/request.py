@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from hermes import OWNER, Authority, NotFound, SessionInfo, SessionKey
+from hermes import OWNER, Authority, NotFound, Role, SessionInfo, SessionKey
 
 if TYPE_CHECKING:
     from hermes.conversation import Conversation
@@ -29,6 +29,8 @@ class Request(msgspec.Struct, frozen=True):
     resume: str = ""
     """Id, beginning of an id, or title."""
     yolo: bool = False
+    role: Role = "owner"
+    """Less beneath a tool of Hermes."""
     incognito: bool = False
     """Nothing is kept."""
     steps: int | None = None
@@ -40,7 +42,7 @@ class Request(msgspec.Struct, frozen=True):
         return SessionKey(SURFACE, self.directory)
 
     def authority(self, *, can_ask: bool) -> Authority:
-        return Authority(SURFACE, OWNER, "owner", can_ask=can_ask, yolo=self.yolo)
+        return Authority(SURFACE, OWNER, self.role, can_ask=can_ask, yolo=self.yolo)
 
 
 async def conversation(runtime: Runtime, request: Request) -> Conversation:

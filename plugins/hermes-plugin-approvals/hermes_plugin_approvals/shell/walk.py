@@ -374,7 +374,7 @@ class _Walker:
             await self._inner(argument)
         words = self._expand(arguments)
         if words:
-            await self.run(tuple(words))
+            await self.simple(tuple(words))
 
     def _assignment(self, assign: Node, *, lasting: bool) -> None:
         name = assign["Name"]["Value"]
@@ -400,7 +400,7 @@ class _Walker:
             self._unknown(f"it sets the variable {name}")
         self._assign(name, value)
 
-    async def run(self, words: tuple[Word, ...]) -> None:
+    async def simple(self, words: tuple[Word, ...]) -> None:
         """Judge one command by its words; *words* are not empty."""
         self.commands.append(Ran(words, self._folders))
         name = words[0].text
@@ -420,7 +420,7 @@ class _Walker:
                 self._does(kind, word, why)
             case Command(words):
                 if words:
-                    await self._deeper(self.run, words)
+                    await self._deeper(self.simple, words)
             case Script(text):
                 await self._deeper(self._script_apart, text)
 
