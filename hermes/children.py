@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets as random
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,7 @@ from hermes.context import Children
 from hermes.files import replace_file
 from hermes.paths import private
 from hermes.secrets import SecretStore
-from hermes.trees import MARK, end, identity, lives, marked
+from hermes.trees import MARK, carried, end, identity, lives, marked
 
 _INHERITED = """
 PATH HOME USER LOGNAME SHELL LANG LANGUAGE TERM COLORTERM TZ TMPDIR
@@ -93,9 +93,15 @@ class ProcessChildren(Children):
     def alive(self, token: str) -> tuple[int, ...]:
         return tuple(sorted(marked(f"{self._owner}:{token}")))
 
-    async def kill(self, token: str, *, grace: float = 2.0) -> None:
-        await end(grace, f"{self._owner}:{token}")
-        self.forget(token)
+    def living(self, tokens: Collection[str]) -> set[str]:
+        seen = carried()
+        return {token for token in tokens if f"{self._owner}:{token}" in seen}
+
+    async def kill(self, *tokens: str, grace: float = 2.0) -> None:
+        if tokens:
+            await end(grace, *(f"{self._owner}:{token}" for token in tokens))
+        for token in tokens:
+            self.forget(token)
 
     def forget(self, token: str) -> None:
         if self._tokens.pop(token, None) is not None:
@@ -194,7 +200,12 @@ class ProcessChildren(Children):
         self._write(file, Record(self._owner, **identity(os.getpid()), tokens=self._tokens))
 
     def _write(self, file: Path, record: Record) -> None:
-        if record.tokens:
-            replace_file(file, msgspec.json.encode(record).decode(), mode=0o600)
-        else:
+        if not record.tokens:
             file.unlink(missing_ok=True)
+        elif any(started.backend for started in record.tokens.values()):
+            replace_file(file, msgspec.json.encode(record).decode(), mode=0o600)
+        else:  # processes of this machine end with its power: nothing to wait for the disk for
+            new = file.with_suffix(".new")
+            new.touch(mode=0o600)
+            new.write_bytes(msgspec.json.encode(record))
+            new.replace(file)

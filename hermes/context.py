@@ -7,7 +7,7 @@ the host; nothing else of the host is public.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 
@@ -113,12 +113,16 @@ class Children(ABC):
         """
 
     @abstractmethod
-    async def kill(self, token: str, *, grace: float = 2.0) -> None:
-        """End everything that carries the mark: SIGTERM, *grace* seconds, SIGKILL."""
+    async def kill(self, *tokens: str, grace: float = 2.0) -> None:
+        """End everything that carries one of the marks: SIGTERM, *grace* seconds, SIGKILL."""
 
     @abstractmethod
     def alive(self, token: str) -> tuple[int, ...]:
         """Give the pids that carry the mark."""
+
+    def living(self, tokens: Collection[str]) -> set[str]:
+        """Give those of *tokens* whose mark something carries. Looks once for all of them."""
+        return {token for token in tokens if self.alive(token)}
 
     @abstractmethod
     def forget(self, token: str) -> None:

@@ -67,6 +67,11 @@ def marked(*marks: str) -> set[int]:
     return carriers - {os.getpid()}
 
 
+def carried() -> set[str]:
+    """Give every mark that some process carries."""
+    return {mark for _, _, marks in _processes() for mark in marks}
+
+
 def _processes() -> Iterator[tuple[int, int, list[str]]]:
     """Give (pid, parent, marks) of every process that still runs."""
     if not sys.platform.startswith("linux"):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -30,6 +31,8 @@ from hermes_plugin_local_terminal.process import LocalProcess
 from hermes_plugin_local_terminal.shell import SCRIPT, Snapshots
 
 Arguments: TypeAlias = list[str]
+SETTLE = 1.0
+"""Seconds after a command until what it left is looked for."""
 
 
 class BashTerminal(Terminal):
@@ -49,6 +52,7 @@ class BashTerminal(Terminal):
         self._left: set[str] = set()
         """Marks of commands that ended and left something in the background."""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._settling: asyncio.TimerHandle | None = None
         self._files: set[str] = set()
         """Where whole outputs are kept."""
         self._closed = False
@@ -65,9 +69,9 @@ class BashTerminal(Terminal):
     async def close(self) -> None:
         """End everything that was started here and is still there."""
         self._closed = True
-        jobs = [child.kill() for child in self._running.values()]
-        jobs += [self._children.kill(token) for token in self._left]
-        await asyncio.gather(*jobs, return_exceptions=True)
+        if self._settling is not None:
+            self._settling.cancel()
+        await self._whole(self._end_all())
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._snapshots.remove)
 
@@ -164,7 +168,7 @@ class BashTerminal(Terminal):
             raise TerminalError(
                 f"{self.backend}: cannot start a command: {error.strerror}"
             ) from None
-        process.bind(token, self._children, lambda _: self._task(self._settle(token)))
+        process.bind(token, self._children, lambda _: self._task(self._over(token)))
         return process
 
     async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
@@ -259,10 +263,32 @@ class BashTerminal(Terminal):
         """Forget a child that left nothing; remember one that did."""
         self._running.pop(child.token, None)
         self._left.add(child.token)
-        self._task(self._settle(child.token))
+        self._settle_later()
 
-    async def _settle(self, token: str) -> None:
+    async def _end_all(self) -> None:
+        """End what runs and what was left, all at once: each by itself would look for itself."""
+        running = list(self._running.values())
+        for child in running:
+            child.signal(signal.SIGTERM)
+        await self._children.kill(*self._running, *self._left)
+        for child in running:
+            await child.over()
+
+    def _settle_later(self) -> None:
+        """Look what commands left, soon and once for many: no command waits for that."""
+        if self._settling is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(SETTLE, lambda: self._task(self._settle()))
+
+    async def _over(self, token: str) -> None:
+        """A kept process has ended: it stays listed while something that it started lives."""
         if not await asyncio.to_thread(self._children.alive, token):
+            self._children.forget(token)
+
+    async def _settle(self) -> None:
+        self._settling = None
+        ended = set(self._left)
+        for token in ended - await asyncio.to_thread(self._children.living, ended):
             self._left.discard(token)
             self._children.forget(token)
 

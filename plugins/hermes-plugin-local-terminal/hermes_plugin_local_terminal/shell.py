@@ -27,11 +27,11 @@ shopt -s expand_aliases;
 __hermes_save() {
   { local code=$?; set +aeux; } 2>/dev/null;
   [[ -n $__hermes_out ]] && (
-    printf %s "$PWD" >"$__hermes_out.directory";
+    where=$PWD; export -n where;
     unset -f __hermes_save;
     unset PWD SHLVL code $__hermes_marks;
-    { shopt -p; umask -p; export -p; declare -f; declare -F; alias -p; } >"$__hermes_out.new" &&
-      mv -f -- "$__hermes_out.new" "$__hermes_out";
+    { shopt -p; umask -p; export -p; declare -f; declare -F; alias -p; } >"$__hermes_out" &&
+      printf %s "$where" >"$__hermes_out.directory";
   ) </dev/null >/dev/null 2>&1;
   __hermes_out=;
   exit "$code";
@@ -42,10 +42,11 @@ eval "$__hermes_command"
 """.strip().replace("\n", " ")
     + "\n__hermes_save"
 )
-"""Runs ``$3`` (a file) from snapshot ``$1`` and writes snapshot ``$2``; ``$4`` names variables to
-leave out of it. The EXIT trap is for commands that call `exit`, the last line for those that set an
-EXIT trap of their own; whichever comes second finds nothing to do. One line, so that bash counts
-the lines of its errors from the command's first."""
+"""Runs ``$3`` (a file) from snapshot ``$1`` and writes snapshot ``$2``, its directory last: without
+that it counts for nothing. ``$4`` names variables to leave out of it. The EXIT trap is for commands
+that call `exit`, the last line for those that set an EXIT trap of their own; whichever comes second
+finds nothing to do. One line, so that bash counts the lines of its errors from the command's first.
+"""
 
 LARGEST = 32_000_000
 """Bytes of a snapshot; a larger one is not kept."""
@@ -92,9 +93,8 @@ class Snapshots:
         return TerminalState(directory, str(stem))
 
     def discard(self, stem: Path) -> None:
-        """Drop the command file of *stem*, and a snapshot that a kill cut short."""
+        """Drop the command file of *stem*."""
         stem.with_suffix(".sh").unlink(missing_ok=True)
-        stem.with_suffix(".new").unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the folder."""
