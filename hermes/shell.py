@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import importlib
 import json
@@ -18,7 +19,7 @@ import msgspec
 
 import hermes
 from hermes.commands import Command, CommandContext, Group, UsageError, command, group
-from hermes.errors import HermesError, PluginError, Refused, tell
+from hermes.errors import HermesError, NotFound, PluginError, Refused, tell
 from hermes.loop import Loop
 from hermes.plugins import KINDS, Host, PluginInfo
 from hermes.schemas import nearest
@@ -36,6 +37,10 @@ CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)))
 """Control characters but for tab and line ends."""
 
 
+ADDED = ("new", "check", "install", "update", "remove", "search")
+"""Sub-commands of ``plugins`` that hermes-plugin-dev brings: where it is not, this is said."""
+
+
 def find(name: str, host: Host, own: str = "", sub: str = "") -> Command | Group:
     """Give the command of that name, importing only what it needs.
 
@@ -51,6 +56,10 @@ def find(name: str, host: Host, own: str = "", sub: str = "") -> Command | Group
         for offered, offer in host.offers("commands").items()
         if offered.startswith(f"{name} ")
     }
+    if name == "plugins" and sub in ADDED and sub not in offers:
+        with contextlib.suppress(NotFound):
+            host.offered("commands", f"plugins {sub}")  # says it where its plugin is disabled
+        raise UsageError(f"hermes plugins {sub} comes with a plugin: pip install hermes-plugin-dev")
     if not isinstance(found, Group) or not offers:
         return found
     found = copy.copy(found)  # another host in this process may have other plugins

@@ -338,6 +338,7 @@ def test_a_plugin_adds_a_sub_command_to_a_group_of_the_kernel_s(site: Any) -> No
     assert "The order one" not in shown
     assert "plugins grow" not in site.run("--help").stdout
     assert site.run("plugins grow", "oak").returncode == 2
+    assert "pip install hermes-plugin-dev" in site.run("plugins", "install", "x").stderr
     assert "hermes_plugin_g.c" not in imports(site, "plugins", "--help")
 
 
