@@ -11,7 +11,7 @@ export UV_SYSTEM_CERTS ?= 1
 export NODE_EXTRA_CA_CERTS ?= $(wildcard /etc/ssl/certs/ca-certificates.crt)
 export UV_PYTHON_DOWNLOADS ?= never
 
-.PHONY: help setup chat test check lint types imports surface docs fast soak bench lock clean
+.PHONY: help setup chat test check lint types imports surface docs html fast soak bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo 'make fast    the quick tests of what changed'
 	@echo 'make soak    the long tests        make bench   the measurements'
 	@echo 'make surface docs WRITE=1   write what is generated anew: docs/surface.txt, lists of plugins'
+	@echo 'make html    build the documentation into build/docs'
 	@echo 'make lock    write requirements.lock anew (LOCK=--upgrade for newer versions)'
 
 setup: .venv/stamp
@@ -52,6 +53,11 @@ surface: setup
 docs: setup
 	@WRITE="$(WRITE)" $(BIN)/python .ci/docs.py
 	@WRITE="$(WRITE)" $(BIN)/python .ci/catalogue.py
+	@$(MAKE) --no-print-directory html
+
+html: setup
+	@$(BIN)/sphinx-build -q -W --keep-going -j 2 docs build/docs
+	@echo 'html: build/docs/index.html'
 
 fast: setup
 	@$(BIN)/python .ci/fast.py

@@ -97,9 +97,11 @@ class ProcessChildren(Children):
         seen = carried()
         return {token for token in tokens if f"{self._owner}:{token}" in seen}
 
-    async def kill(self, token: str, *, grace: float = 2.0) -> None:
-        await end(grace, f"{self._owner}:{token}")
-        self.forget(token)
+    async def kill(self, *tokens: str, grace: float = 2.0) -> None:
+        if tokens:
+            await end(grace, *(f"{self._owner}:{token}" for token in tokens))
+        for token in tokens:
+            self.forget(token)
 
     def forget(self, token: str) -> None:
         if self._tokens.pop(token, None) is not None:

@@ -113,8 +113,8 @@ class Children(ABC):
         """
 
     @abstractmethod
-    async def kill(self, token: str, *, grace: float = 2.0) -> None:
-        """End everything that carries the mark: SIGTERM, *grace* seconds, SIGKILL."""
+    async def kill(self, *tokens: str, grace: float = 2.0) -> None:
+        """End everything that carries one of the marks: SIGTERM, *grace* seconds, SIGKILL."""
 
     @abstractmethod
     def alive(self, token: str) -> tuple[int, ...]:

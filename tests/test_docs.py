@@ -7,6 +7,9 @@ an empty home whose model is an OpenAI-compatible server on loopback that echoes
 that begin with ``# a/file/name`` are the files of a project, where one is its pyproject.toml: it is
 built, installed and its own tests run.
 
+A page of docs/tutorial/ is one session: its files are written and its commands run in their order,
+in an environment of its own, the model answering what a comment above a block says.
+
 A block that cannot run says why, in a line above it: ``<!-- not run: the reason -->``.
 """
 
@@ -17,10 +20,12 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
 import tomllib
+import venv
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +40,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PAGES = [
     *(ROOT / "README.md", ROOT / "CONTRIBUTING.md"),
-    *sorted(ROOT.glob("docs/*.md")),
+    *sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/howto/*.md")]),
+    *sorted(ROOT.glob("docs/explanation/*.md")),
     *sorted([*ROOT.glob("plugins/*/README.md"), *ROOT.glob("hermes-plugin-*/README.md")]),
 ]
 BLOCK = re.compile(
@@ -209,6 +215,40 @@ def test_data_can_be_read(block: Block) -> None:
     assert json.loads(block.text) if block.language == "json" else tomllib.loads(block.text)
 
 
+async def install(project: Path, site: Path) -> None:
+    """Build a project's wheel and install it into the folder *site*, fetching nothing."""
+    offline = ("--no-deps", "--no-build-isolation", "--offline", "--python", sys.executable)
+    await run("uv", "pip", "install", "-q", *offline, "--target", site, project, cwd=project)
+
+
+async def its_tests(project: Path, site: Path) -> str:
+    return await run(
+        *(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"),
+        *("--import-mode=importlib",),
+        cwd=project,
+        PYTHONPATH=str(site),
+    )
+
+
+async def test_the_example_plugin_is_installed_and_used(home: Path, tmp_path: Path) -> None:
+    """A repository of its own: a tool, a command, settings and a check, seen by every command."""
+    project, site = tmp_path / "project", tmp_path / "site"
+    shutil.copytree(ROOT / "examples" / "hermes-plugin-weather", project)
+    await install(project, site)
+
+    (home / "config.yaml").write_text(
+        "weather: {place: Berlin, geocoding: 'http://127.0.0.1:9/'}\n"
+    )
+    use = {"cwd": tmp_path, "PYTHONPATH": str(site)}
+    assert re.search(
+        "weather: .*, active", await run("hermes", "plugins", "info", "weather", **use)
+    )
+    assert "forecast" in await run("hermes", "tools", **use)
+    assert "PLACE" in await run("hermes", "weather", "--help", **use)
+    assert "weather service did not answer" in await run("bash", "-c", "hermes doctor; true", **use)
+    assert " passed" in await its_tests(project, site)
+
+
 @pytest.mark.parametrize("page", sorted(PROJECTS), ids=lambda page: str(page.relative_to(ROOT)))
 async def test_a_project_builds_installs_and_passes_its_own_tests(
     page: Path, home: Path, tmp_path: Path
@@ -218,19 +258,13 @@ async def test_a_project_builds_installs_and_passes_its_own_tests(
     for name, text in files.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
-    offline = ("--no-deps", "--no-build-isolation", "--offline", "--python", sys.executable)
-    await run("uv", "pip", "install", "-q", *offline, "--target", site, project, cwd=tmp_path)
+    await install(project, site)
     plugin = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]["hermes.plugins"]
     (name, module), *_ = plugin.items()
 
     listed = await run("hermes", "plugins", "info", name, cwd=tmp_path, PYTHONPATH=str(site))
     checked = await run("hermes", "plugins", "check", cwd=tmp_path, PYTHONPATH=str(site))
-    tests = await run(
-        *(sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"),
-        *("--import-mode=importlib",),
-        cwd=project,
-        PYTHONPATH=str(site),
-    )
+    tests = await its_tests(project, site)
 
     assert re.search(rf"{name}: .*, active", listed)
     assert "all can be loaded" in checked
@@ -281,3 +315,73 @@ def test_links_to_what_is_not_there_are_found(tmp_path: Path) -> None:
     )
 
     assert docs.broken_links(page) == ["gone.md", "other.md#no-heading", "#there"]
+
+
+# tutorials: one page is one session ------------------------------------------------------------
+
+TUTORIALS = sorted(ROOT.glob("docs/tutorial/*.md"))
+SCRIPT = re.compile(r"<!-- model: (\[.*?\]) -->\n```console")
+
+
+def scripted(page: Path) -> dict[int, list[Say]]:
+    """Give what the model answers in a tutorial's blocks, by the line of the block."""
+    source = page.read_text()
+    found = {}
+    for script in SCRIPT.finditer(source):
+        line = source.count("\n", 0, script.end())
+        answers = json.loads(script[1])
+        found[line + 1] = [
+            Say(each)
+            if isinstance(each, str)
+            else Say(calls=tuple(Call(n, json.dumps(a)) for n, a in each["calls"]))
+            for each in answers
+        ]
+    return found
+
+
+def newcomer(place: Path) -> Path:
+    """Make an environment that has Hermes, and in which something can be installed."""
+    folder = place / "environment"
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    ours = next(path for path in sys.path if path.endswith("site-packages"))
+    (site / "hermes.pth").write_text(f"import site; site.addsitedir({ours!r})\n")
+    offline = "--no-deps --no-build-isolation --offline"
+    programs = {
+        "hermes": "exec python -m hermes",
+        "pytest": "exec python -P -m pytest -p no:cacheprovider --import-mode=importlib",
+        "pip": f"shift; exec {BIN}/uv pip install {offline} --python {folder}/bin/python",
+    }
+    for name, line in programs.items():
+        (folder / "bin" / name).write_text(f'#!/bin/sh\n{line} "$@"\n')
+        (folder / "bin" / name).chmod(0o755)
+    return folder / "bin"
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+async def test_a_tutorial_works_when_it_is_followed_to_the_letter(
+    page: Path, server: OpenAIServer, tmp_path: Path
+) -> None:
+    """File blocks are written, sessions run, in the page's order and in one folder."""
+    path = os.pathsep.join((str(newcomer(tmp_path)), str(BIN), "/usr/local/bin:/usr/bin:/bin"))
+    place, answers = tmp_path / "place", scripted(page)
+    place.mkdir()
+    for block in blocks(page):
+        if block.file:
+            (place / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (place / block.file).write_text(block.text.partition("\n")[2])
+        elif block.language == "console":
+            server.will(*answers.pop(block.line, ()))
+            await session(block, place, path)
+        else:
+            assert block.language in PROSE, block
+    assert not answers
+
+
+async def session(block: Block, place: Path, path: str) -> None:
+    """Run a session's commands; each must say what is shown."""
+    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        said = await run("bash", "-euc", command, cwd=place, PATH=path)
+        unheard = missing(said, shown.splitlines())
+        assert not unheard, f"{block}: {command}\ndid not say {unheard!r} but\n{said}"

@@ -41,16 +41,20 @@ class RealChildren(Children):
         self.handles[token] = (backend, handle)
         return token
 
-    async def kill(self, token: str, *, grace: float = 2.0) -> None:
-        processes.kill(self.alive(token), signal.SIGTERM)
+    async def kill(self, *tokens: str, grace: float = 2.0) -> None:
+        def alive() -> list[int]:
+            return [pid for token in tokens for pid in self.alive(token)]
+
+        processes.kill(alive(), signal.SIGTERM)
         loop = asyncio.get_running_loop()
         until = loop.time() + grace
-        while self.alive(token) and loop.time() < until:  # noqa: ASYNC110 - nothing announces it
+        while alive() and loop.time() < until:  # noqa: ASYNC110 - nothing announces it
             await asyncio.sleep(0.02)
-        while pids := self.alive(token):  # again: a tree that forks may have grown meanwhile
+        while pids := alive():  # again: a tree that forks may have grown meanwhile
             processes.kill(pids)
             await asyncio.sleep(0.01)
-        self.forget(token)
+        for token in tokens:
+            self.forget(token)
 
     def alive(self, token: str) -> tuple[int, ...]:
         wanted = f"\0{MARK}={token}\0"

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,12 @@ def left(mark: str) -> list[int]:
     ]
 
 
-async def until(fact: Any, seconds: float = 40) -> None:
-    async with asyncio.timeout(seconds):
-        while not fact():
-            await asyncio.sleep(0.05)
+async def count(mark: str, wanted: int, seconds: float = GONE) -> None:
+    """Wait until as many of TREE's processes are there, or say how many are."""
+    until = time.monotonic() + seconds
+    while (there := len(await asyncio.to_thread(left, mark))) != wanted:
+        assert time.monotonic() < until, f"{there} processes, not {wanted}"
+        await asyncio.sleep(0.05)
 
 
 def started(mark: str, count: int, **more: Any) -> list[Any]:
@@ -99,13 +102,13 @@ async def test_within_a_running_hermes(system: Any, backend: str, ending: str) -
                 continue
             seen += 1
             if ending == "stop" and seen == COUNT + 1:
-                await until(lambda: len(left(mark)) >= 2 * COUNT + 2)
+                await count(mark, 2 * COUNT + 2)
                 await conversation.stop()
         if foreground:  # the command's own tree is gone; the background goes on
-            await until(lambda: len(left(mark)) == 2 * COUNT, GONE)
-        await until(lambda: len(left(mark)) == 2 * COUNT)
+            await count(mark, 2 * COUNT)
+        await count(mark, 2 * COUNT, 60)
         await conversation.new()  # /new and /reset
-        await until(lambda: not left(mark), GONE)
+        await count(mark, 0)
     assert not left(mark)
 
 
@@ -152,16 +155,16 @@ async def test_when_hermes_itself_ends(system: Any, backend: str, ending: str) -
     mark = f"end-{os.getpid()}-{backend}-{ending}"
     system.model.will(*started(mark, COUNT), Say("done"))
     process = await hermes(system)
-    await until(lambda: len(left(mark)) == 2 * COUNT)
+    await count(mark, 2 * COUNT, 60)
     process.send_signal(signal.SIGTERM if ending == "terminate" else signal.SIGKILL)
     await asyncio.to_thread(process.wait)
     assert process.stdout is not None
     process.stdout.close()
     if ending == "terminate" or backend == "sandbox":
-        await until(lambda: not left(mark), GONE)
+        await count(mark, 0)
     else:
         async with system.runtime():  # the next start
-            await until(lambda: not left(mark), GONE)
+            await count(mark, 0)
 
 
 async def test_what_is_kept_is_listed_with_age_and_owner_and_ended_by_a_person(
@@ -170,7 +173,7 @@ async def test_what_is_kept_is_listed_with_age_and_owner_and_ended_by_a_person(
     mark = f"kept-{os.getpid()}"
     system.model.will(*started(mark, 1, keep=True), Say("done"))
     process = await hermes(system)
-    await until(lambda: len(left(mark)) == 2)
+    await count(mark, 2)
     process.kill()
     await asyncio.to_thread(process.wait)
     assert process.stdout is not None
@@ -185,6 +188,6 @@ async def test_what_is_kept_is_listed_with_age_and_owner_and_ended_by_a_person(
     assert len(left(mark)) == 2
     ended = await system.run("ps", "end", id)
     assert ended.out.startswith("Ended: command: ")
-    await until(lambda: not left(mark), GONE)
+    await count(mark, 0)
     assert mark not in (await system.run("ps")).out
     assert not list(Path(system.home, "run").glob("children-*.json"))

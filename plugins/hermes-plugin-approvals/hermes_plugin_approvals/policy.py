@@ -62,6 +62,7 @@ class Approvals(Middleware):
     async def tool(self, call: ToolCall, call_next: Next[ToolCall, ToolResult]) -> ToolResult:
         if stranger := _unknown_context(call):
             return ToolResult.error(wording.unknown_context(call, stranger))
+        call = await _placed(call)
         judgement = await self.judge(call)
         if judgement.refusal:
             self._log.warning("refused for ever", tool=call.request.tool, why=judgement.refusal)
@@ -189,6 +190,18 @@ class Approvals(Middleware):
                 return f"allowed ({lasts}) by {said}"
         self._log.info("denied", tool=call.request.tool, by=reply.by)
         return ToolResult.error(wording.denied(call, reply))
+
+
+async def _placed(call: ToolCall) -> ToolCall:
+    """Say where *call* really runs. Before its terminal is open only the conversation's folder is
+    known, which another machine may not have; what is judged and allowed must be what runs.
+    """
+    request = call.request
+    known = request.directory != request.session.directory
+    if known or not call.tool.needs or not call.tool.needs <= IN_TERMINAL:
+        return call
+    terminal = await workspace.terminal_of(call)
+    return call if terminal is None else call.replace(directory=terminal.state.directory)
 
 
 def _unknown_context(call: ToolCall) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -70,9 +71,7 @@ class BashTerminal(Terminal):
         self._closed = True
         if self._settling is not None:
             self._settling.cancel()
-        jobs = [child.kill() for child in self._running.values()]
-        jobs += [self._children.kill(token) for token in self._left]
-        await asyncio.gather(*jobs, return_exceptions=True)
+        await self._whole(self._end_all())
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._snapshots.remove)
 
@@ -265,6 +264,15 @@ class BashTerminal(Terminal):
         self._running.pop(child.token, None)
         self._left.add(child.token)
         self._settle_later()
+
+    async def _end_all(self) -> None:
+        """End what runs and what was left, all at once: each by itself would look for itself."""
+        running = list(self._running.values())
+        for child in running:
+            child.signal(signal.SIGTERM)
+        await self._children.kill(*self._running, *self._left)
+        for child in running:
+            await child.over()
 
     def _settle_later(self) -> None:
         """Look what commands left, soon and once for many: no command waits for that."""

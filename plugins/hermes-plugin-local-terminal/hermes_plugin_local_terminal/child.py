@@ -75,9 +75,13 @@ class Child:
 
         The group's number cannot be somebody else's meanwhile: bash is reaped afterwards.
         """
-        self._signal_group(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
         await self._children.kill(self.token, grace=grace)
-        self._signal_group(signal.SIGKILL)
+        await self.over()
+
+    async def over(self) -> None:
+        """Kill what is left of the group, and wait for the end."""
+        self.signal(signal.SIGKILL)
         await asyncio.shield(self.done)
         self.reap()
 
@@ -88,7 +92,8 @@ class Child:
         assert code is not None
         return code
 
-    def _signal_group(self, number: signal.Signals) -> None:
+    def signal(self, number: signal.Signals) -> None:
+        """Signal the process group of a bash that was not reaped yet."""
         if self.popen.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.popen.pid, number)

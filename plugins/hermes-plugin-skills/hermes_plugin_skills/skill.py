@@ -201,13 +201,14 @@ def conform(text: str, name: str, **more: str) -> str:
     lines = [f"{key}: {_quoted(value)}" for key, value in kept.items()]
     if metadata:
         lines += ["metadata:", *(f"  {k}: {_quoted(v)}" for k, v in sorted(metadata.items()))]
-    written = "\n".join(["---", *lines, "---", "", clean(body).strip(), ""])
+    instructions = clean(body).strip()
+    written = "\n".join(["---", *lines, "---", "", instructions, ""])
     if len(written) > LONGEST:
         raise SkillError(
             f"{FILE} would have {len(written)} characters, at most {LONGEST} are kept: move"
             " details into references/"
         )
-    if not body.strip():
+    if not instructions:
         raise SkillError("it has no instructions beneath its front matter")
     return written
 

@@ -108,6 +108,7 @@ def test_whatever_is_written_passes_or_is_refused(
         ("---\n- a\n---\nx", "keys and values"),
         ("---\nname: b\ndescription: x\n---\nx", "the skill is called a"),
         ("---\nname: a\ndescription: x\n---\n \n", "no instructions"),
+        ("---\nname: a\ndescription: x\n---\n\0\n", "no instructions"),
         (f"---\nname: a\ndescription: {'x' * 1025}\n---\nx", "over 1024"),
         (f"---\nname: a\ndescription: x\n---\n{'x' * 100_001}", "move details into references/"),
     ],
