@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Home:
         """Serve, for as many lives as it takes and at most *lives*; say how many it took."""
         for life in range(1, lives + 1):
             process = await asyncio.create_subprocess_exec(
-                "hermes", "gateway", "run",
+                sys.executable, "-m", "hermes", "gateway", "run",
                 env={**os.environ, **self.system.environment, "PYTHONPATH": self.path},
                 stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip

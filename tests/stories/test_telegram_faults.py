@@ -89,8 +89,10 @@ async def test_each_fault_heals_by_itself_and_a_token_that_is_taken_back_stops_i
             anna.say("in a flood")
             await shows(anna, "re: in a flood")
 
-            found = await status(home)
-            assert (found["state"], found["restarts"]) == ("running", 0)
+            async with asyncio.timeout(20):
+                while (found := await status(home))["state"] != "running":
+                    await asyncio.sleep(0.1)
+            assert found["restarts"] == 0
             telegram.revoke()
             async with asyncio.timeout(20):
                 while (found := await status(home))["state"] != "stopped":

@@ -395,9 +395,9 @@ class TerminalContract:
         assert terminal.told == ()
 
     async def test_calls_during_hibernation_wait_for_it(self, terminal: Terminal) -> None:
-        results = await asyncio.gather(
-            terminal.run("echo 1"), terminal.hibernate(), terminal.run("echo 2")
-        )
+        first = terminal.run("echo 1")
+        last = terminal.run("echo 2")
+        results = await asyncio.gather(first, terminal.hibernate(), last)
         assert [result.output for result in (results[0], results[2])] == [b"1\n", b"2\n"]
 
     async def test_its_state_is_said_in_one_line(self, terminal: Terminal) -> None:

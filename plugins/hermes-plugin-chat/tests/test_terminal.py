@@ -25,7 +25,7 @@ def call(name: str, **arguments: Any) -> dict[str, Any]:
 
 def test_text_streams_and_the_chat_is_left_by_ctrl_d(terminal, model, home: Path) -> None:
     model({"chunks": ["Good ", "morning", "."]}, "And again.")
-    term = terminal()
+    term = terminal("-t", "probe")  # all there are would not fit
     banner = term.expect(PROMPT)
     assert "Hermes 1.0.0" in banner
     assert "openai:test" in banner

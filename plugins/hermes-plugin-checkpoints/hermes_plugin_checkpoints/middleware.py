@@ -97,6 +97,8 @@ class Checkpoints(Middleware):
         backend = call.request.backend.partition(" ")[0]
         if not (usable and CHANGING & call.tool.needs and backend in self._settings.backends):
             return False
+        if not call.request.directory:  # no workspace: a chat that has not opened its terminal yet
+            return False
         lane: Lane = call.tool.lane(call.request.arguments)
         return not lane.shared  # a command that only looks shares its lane
 
@@ -108,7 +110,7 @@ class Checkpoints(Middleware):
             return None
 
     def _look(self, call: ToolCall) -> Watch | None:
-        request, directory = call.request, Path(call.request.directory or ".").resolve()
+        request, directory = call.request, Path(call.request.directory).resolve()
         asked = self._asked.get(request.turn, "")[:200]
         about = Call(request.session.id, request.turn, asked, request.tool, str(directory))
         return self.remembered.begin(about, _paths(call, directory))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 import sysconfig
 import unicodedata
 from collections import OrderedDict
@@ -59,6 +61,7 @@ class Parser:
                 stderr=asyncio.subprocess.DEVNULL,
                 env={},
                 cwd="/",
+                start_new_session=True,  # what it starts goes with it
             )
         except OSError as error:
             raise Unreadable(f"the parser shfmt does not start: {error.strerror}") from None
@@ -70,7 +73,7 @@ class Parser:
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
         if process.returncode != 0:
             raise Unreadable("it is not a shell command that can be parsed")
