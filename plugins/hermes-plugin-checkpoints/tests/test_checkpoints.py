@@ -294,7 +294,7 @@ def test_undoing_everything_leaves_what_people_wrote(
     undo(remembered, len(steps) + 1)
     for name, who in last.items():
         path = place / name
-        # Nothing was written over what a person wrote last, unless it is what the agent had written.
+        # Nothing is written over what a person wrote last, unless the agent had written the same.
         if who == "person" and theirs[name] not in left.get(name, ()):
             assert (path.read_bytes() if path.exists() else None) == theirs[name]
 
