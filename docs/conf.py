@@ -24,16 +24,15 @@ nitpicky = True
 README = re.compile(r"\]\((?:\.\./)+(?:plugins/)?hermes-plugin-([\w-]+)/README\.md(#[\w-]+)?\)")
 
 
-OUTSIDE = re.compile(r"\[([^]]*)\]\(\.\./(?!\.\.)[^)]*\)")
-"""Links to what lies beside the documentation and has no page here."""
 TEMPLATE = re.compile(r"<!-- template: (\w+) -->")
 
 
 def _complete(_app: Any, page: str, source: list[str]) -> None:
     """Let links to a plugin's README lead to its page here, and show the code of a template."""
     source[0] = README.sub(r"](/catalogue/\1.md\2)", source[0])
-    if "/" not in page:
-        source[0] = OUTSIDE.sub(r"\1", source[0])
+    # What lies beside the documentation has no page here: its words stay.
+    out = r"\.\./" * (page.count("/") + 1)
+    source[0] = re.sub(rf"\[([^]]*)\]\({out}[^)]*\)", r"\1", source[0])
     source[0] = TEMPLATE.sub(lambda found: generate.template(found[1]), source[0])
 
 

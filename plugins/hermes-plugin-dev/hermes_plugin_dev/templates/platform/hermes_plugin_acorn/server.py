@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 from typing import Any
 
 LONGEST = 2_000
@@ -26,6 +27,7 @@ class ChatServer:
         self.shown: list[str] = []
         """The texts that were sent to chats, in order."""
         self._said: list[dict[str, Any]] = []
+        self._first = int(time.time())  # a server that is started again goes on above
         self._keys: dict[str, str] = {}
         self._news = asyncio.Condition()
 
@@ -42,7 +44,7 @@ class ChatServer:
 
     def say(self, text: str, id: str = "", chat: str = "1", sender: str = "1") -> None:
         """Let somebody write; the same *id* again is the same message again."""
-        seq = len(self._said) + 1
+        seq = self._first + len(self._said)
         said = {"seq": seq, "id": id or str(seq), "chat": chat, "sender": sender, "text": text}
         self._said.append(said)
         self._waking = asyncio.ensure_future(self._wake())
@@ -61,19 +63,19 @@ class ChatServer:
             else:
                 tell(writer, self._take(asked))
             await writer.drain()
-        except (ConnectionError, ValueError, KeyError):
-            pass
+        except (ConnectionError, ValueError, KeyError, asyncio.CancelledError):
+            pass  # also at the end: Python 3.11 logs a handler that was cancelled
         finally:
             writer.close()
 
     async def _stream(self, after: int, writer: asyncio.StreamWriter) -> None:
         while self._server.is_serving():
-            for said in self._said[after:]:
+            for said in [each for each in self._said if each["seq"] > after]:
                 tell(writer, said)
                 after = said["seq"]
             await writer.drain()
             async with self._news:
-                if after == len(self._said):
+                if not self._said or self._said[-1]["seq"] <= after:
                     await self._news.wait()
 
     def _take(self, asked: dict[str, Any]) -> dict[str, Any]:
