@@ -80,8 +80,9 @@ class MemoryFiles(Memory):
         """Count what stood beside the message and what the answer cites."""
         recalled, _ = wording.told(turn.input.context)
         cited, _ = wording.told(result.reply)
-        book = self.book(turn.input.authority.person)
-        await asyncio.to_thread(book.note_use, recalled, cited)
+        if recalled or cited:  # else there is nothing to count, and no file to look at
+            book = self.book(turn.input.authority.person)
+            await asyncio.to_thread(book.note_use, recalled, cited)
 
     async def forget(self, person: str, about: str) -> int:
         return await asyncio.to_thread(lambda: len(self.book(person).forget(about)))
