@@ -260,12 +260,20 @@ class Intake:
     # -- into the mailbox ---------------------------------------------------------------------
 
     async def post(
-        self, inbound: Inbound, busy: Busy, conversation: Conversation | None = None
+        self,
+        inbound: Inbound,
+        busy: Busy,
+        conversation: Conversation | None = None,
+        *,
+        again: bool = False,
     ) -> None:
-        """Put a message into its conversation's mailbox."""
+        """Put a message into its conversation's mailbox; *again* means that it asks for the one
+        before once more.
+        """
         info = await (conversation or self.conversation(inbound)).load()
         text = await asyncio.to_thread(told, inbound) if inbound.attachments else inbound.text
         letter = self._letter(inbound, Entry(inbound, info.id), text)
+        letter.again = again
         self._runtime.mailbox(info.id).put(letter, busy)
 
     def conversation(self, inbound: Inbound) -> Conversation:
