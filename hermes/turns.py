@@ -443,9 +443,10 @@ class _Held:
     async def stop(self) -> None:
         """End it: a turn that the process's end cut short leaves its conversation free."""
         self._agent.transcript.owner = ""
-        if self._renewing is not None:
-            self._renewing.cancel()
-        if self.taken and not self.ended:
+        if self._renewing is None:
+            return
+        self._renewing.cancel()
+        if not self.ended:  # `taken` may not know of a commit that the end cut short
             with contextlib.suppress(StoreError):
                 await self._runtime.store.commit((self.give_back(),))
 
