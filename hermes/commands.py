@@ -93,6 +93,14 @@ class CommandContext(ABC):
         """Send *text* as a message of whoever gave the command (``/queue``, ``/steer``)."""
         raise UsageError("only a messenger's chat takes messages by a command")
 
+    async def retry(self) -> None:
+        """Take back the last turn and send its message again (``/retry``). Raises NotFound without
+        one, and Busy.
+        """
+        if self.conversation is None:
+            raise UsageError("only a chat has a last turn")
+        await self.stream(self.conversation.retry(authority=self.authority))
+
     async def answer(self, choice: str, text: str = "") -> str:
         """Answer the oldest question of this chat (``/approve``), with *text* to go with it; say
         what came of it, which is nothing where it was taken.

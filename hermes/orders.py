@@ -89,6 +89,11 @@ class ChatContext(CommandContext):
         self.posted = True
         await self._gateway.intake.post(msgspec.structs.replace(self._inbound, text=text), busy)
 
+    async def retry(self) -> None:
+        await self._conversation.last_turn()
+        self.posted = True
+        await self._gateway.intake.post(self._inbound, "queue", self._conversation, again=True)
+
     async def answer(self, choice: str, text: str = "") -> str:
         return await self._gateway.orders.say(self._inbound, choice, text)
 

@@ -15,18 +15,28 @@ from typing import TYPE_CHECKING, Literal
 
 from hermes.agent import Agent
 from hermes.chain import Broken, compose, held_by
-from hermes.errors import Busy, Conflict, Failure, FailureKind, HermesError, StoreError, one_line
+from hermes.errors import (
+    Busy,
+    Conflict,
+    Failure,
+    FailureKind,
+    HermesError,
+    NotFound,
+    StoreError,
+    one_line,
+)
 from hermes.events import Event, Notice, TurnFinished
 from hermes.identity import is_dead, new_id, new_owner, now, where
 from hermes.killpoint import reach
 from hermes.mailbox import Letter, Mailbox
 from hermes.memory import Memory
+from hermes.messages import Image, Text
 from hermes.middleware import Next
 from hermes.opening import opening
 from hermes.records import Ended, Opened, Reprompted
 from hermes.session import SessionInfo
 from hermes.store import Change, Describe, Lease
-from hermes.transcript import OpenTurn
+from hermes.transcript import NO_TURN, OpenTurn, turn_starts
 from hermes.turn import Limits, Turn, TurnInput, TurnResult
 
 if TYPE_CHECKING:
@@ -115,7 +125,24 @@ class Turns:
                 return result
         elif letter.resume:
             return TurnResult("ok", "")
+        if letter.again:
+            return await self._again(info, letter, agent)
         return await self._turn(info, letter, agent, new_id())
+
+    async def _again(self, info: SessionInfo, letter: Letter, agent: Agent) -> TurnResult:
+        """Take back the last turn and run its message again."""
+        starts = turn_starts(agent.transcript.fold)
+        if not starts:
+            raise NotFound(NO_TURN)
+        last = starts[-1]
+        again = replace(
+            letter,
+            text=next(part.text for part in last.message.parts if isinstance(part, Text)),
+            images=tuple(part for part in last.message.parts if isinstance(part, Image)),
+        )
+        result = await self._turn(info, again, agent, new_id(), instead=last.seq)
+        letter.ended = again.ended
+        return result
 
     async def _resume(
         self, info: SessionInfo, letter: Letter, agent: Agent, open_turn: OpenTurn
@@ -146,7 +173,14 @@ class Turns:
         return result
 
     async def _turn(
-        self, info: SessionInfo, letter: Letter, agent: Agent, id: str, *, resumed: bool = False
+        self,
+        info: SessionInfo,
+        letter: Letter,
+        agent: Agent,
+        id: str,
+        *,
+        resumed: bool = False,
+        instead: int | None = None,
     ) -> TurnResult:
         runtime = self._runtime
 
@@ -172,7 +206,7 @@ class Turns:
         memories = await runtime.memories()
         if not resumed:
             turn = await self._recall(memories, turn)
-        result = await self._through_chain(info, agent, turn, letter)
+        result = await self._through_chain(info, agent, turn, letter, instead)
         for memory in memories:
             self._learn(memory, turn, result)
         if result.status == "ok" and result.fallback:
@@ -199,7 +233,12 @@ class Turns:
         )
 
     async def _through_chain(
-        self, info: SessionInfo, agent: Agent, turn: Turn, letter: Letter
+        self,
+        info: SessionInfo,
+        agent: Agent,
+        turn: Turn,
+        letter: Letter,
+        instead: int | None,
     ) -> TurnResult:
         """Run the turn inside its middleware; its core takes the lease."""
         held: list[_Held] = []
@@ -216,10 +255,10 @@ class Turns:
                 mine.taken = True
 
             try:
-                result = await agent.run(turn, take)
+                result = await agent.run(turn, take, instead=instead)
             except Conflict:
-                if mine.taken or len(held) > 1:
-                    raise
+                if mine.taken or len(held) > 1 or instead is not None:
+                    raise  # another turn is the last one now: that one is not to be taken back
                 # Somebody appended between our reading and our taking: read that and go on from it.
                 await self._check_free(info.id)
                 await agent.transcript.refresh()

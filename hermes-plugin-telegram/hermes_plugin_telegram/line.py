@@ -17,6 +17,7 @@ from telegram.error import TelegramError
 from hermes import (
     Failed,
     Failure,
+    Inbound,
     Inbox,
     MessageState,
     Part,
@@ -53,6 +54,7 @@ class Line:
         self.log = context.log
         self.bot = bot
         self._pool = pool
+        self._fetcher = Fetcher(bot, context.paths.cache / "files", self.settings, self.log)
         self._heard = self._received = self._sent = self._failures = 0
         self._problem = ""
         self._waits: dict[int, float] = {}
@@ -78,8 +80,7 @@ class Line:
         """Receive until cancelled. Raises `Failed` for a bad token and what the inbox raises."""
         me: User = await self.insist(lambda: self.bot.get_me())
         self.log.info("connected to Telegram", bot=me.username, mode=self.settings.mode)
-        fetcher = Fetcher(self.bot, self.context.paths.cache / "files", self.settings, self.log)
-        reader = Reader(self.bot, me, fetcher, self.settings, self.log)
+        reader = Reader(self.bot, me, self.settings, self.log)
         receive = serve if self.settings.mode == "webhook" else poll
         await receive(self, reader, inbox)
 
@@ -123,6 +124,9 @@ class Line:
             self.log.info("Telegram is heard again", after_attempts=self._failures)
         self._failures, self._problem = 0, ""
         self._heard = time.time_ns() // 1000
+
+    async def fetch(self, inbound: Inbound) -> Inbound:
+        return await self._fetcher.fetch(inbound)
 
     def took_in(self, messages: int) -> None:
         """Count messages that the inbox kept."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hermes import (
     Failed,
     Failure,
+    Inbound,
     Inbox,
     MessageState,
     Part,
@@ -76,6 +77,9 @@ class TelegramPlatform(Platform):
 
     async def run(self, inbox: Inbox) -> None:
         await self.line.run(inbox)
+
+    async def fetch(self, inbound: Inbound) -> Inbound:
+        return await self.line.fetch(inbound)
 
     async def send(self, part: Part) -> Receipt:
         return await self.line.send(part)

@@ -138,7 +138,7 @@ class Webhook:
 
     async def _take(self, update: dict[str, Any], number: int) -> int:
         """Keep the update; only then may Telegram forget it."""
-        batch = await self._reader.read([update])
+        batch = self._reader.read([update])
         self._cursor = max(self._cursor, number + 1)
         try:
             await self._inbox.put(batch.messages, cursor=str(self._cursor))
