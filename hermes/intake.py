@@ -232,6 +232,7 @@ class Intake:
     async def _readmit(self, entry: Entry, inbound: Inbound) -> Admission:
         if inbound.role is None:
             return Admission("refused", CLOSED)
+        self._gateway.orders.expect_questions(inbound, entry.session)
         letter = self._letter(inbound, entry, resume=True)
         self._runtime.mailbox(entry.session).put(letter)
         return Admission("admitted")

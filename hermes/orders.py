@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 YES = frozenset({"yes", "y", "ok", "okay", "approve"})
 NO = frozenset({"no", "n", "deny"})
+AGAIN = 10.0
+"""Seconds that an answer waits, after a start, for the question to be asked again."""
 LATE = "That question is answered or expired."
 BUSY = "A turn is running: wait for it, or /stop first."
 
@@ -126,6 +130,9 @@ class Orders:
         self._gateway = gateway
         self._slash = gateway.runtime.host.slash
         self._questions: dict[SessionKey, list[Open]] = {}
+        """By place: in a group everybody sees them, whosever they are to answer."""
+        self._resuming: dict[SessionKey, set[str]] = {}
+        """Places to conversations whose interrupted turn goes on, and may ask again."""
 
     def menu(self) -> list[tuple[str, str]]:
         """Name and summary of every command, for a platform's own menu."""
@@ -134,13 +141,38 @@ class Orders:
     def open_question(self, inbound: Inbound, asked: Asked) -> None:
         """Remember a question of a chat, whose message caused it and whom it is for."""
         question = Open(asked, inbound.person, inbound.id)
-        self._questions.setdefault(inbound.key, []).append(question)
+        self._questions.setdefault(_place(inbound), []).append(question)
 
     def close_questions(self, inbound: Inbound) -> None:
         """Forget the questions of a turn that is over: nobody can answer them any more."""
-        left = [each for each in self._questions.pop(inbound.key, ()) if each.cause != inbound.id]
+        place = _place(inbound)
+        left = [each for each in self._questions.pop(place, ()) if each.cause != inbound.id]
         if left:
-            self._questions[inbound.key] = left
+            self._questions[place] = left
+
+    def expect_questions(self, inbound: Inbound, session: str) -> None:
+        """Say that a turn goes on which may have asked something in an earlier life."""
+        self._resuming.setdefault(_place(inbound), set()).add(session)
+
+    async def _asked_again(self, inbound: Inbound) -> None:
+        """Before anything is taken for an answer, let a resumed turn ask again what it had asked:
+        somebody may have answered while nobody was there.
+        """
+        place = _place(inbound)
+        sessions = self._resuming.get(place)
+        if sessions is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN):
+                while True:
+                    waiting = await self._gateway.runtime.questions.pending(sessions)
+                    if not waiting - self._ids(place):
+                        break
+                    await asyncio.sleep(0.1)
+        self._resuming.pop(place, None)
+
+    def _ids(self, place: SessionKey) -> set[str]:
+        return {each.asked.id for each in self._questions.get(place, ())}
 
     async def answer(self, inbound: Inbound) -> Admission:
         """Answer a question by a pressed button."""
@@ -150,15 +182,16 @@ class Orders:
     async def say(self, inbound: Inbound, choice: str, text: str = "") -> str:
         """Answer a question of this chat; give what is to be said of it, if anything.
 
-        It is the person's who caused it, or an owner's, to answer.
+        It is the person's who caused it, or an owner's, to answer; a guest allows nothing.
         """
-        here = self._questions.get(inbound.key, [])
-        for question in here:
+        await self._asked_again(inbound)
+        here = self._questions.get(_place(inbound), [])
+        meant = [each for each in here if inbound.answers in ("", each.asked.id)]
+        theirs = [each for each in meant if _may_answer(inbound, each)]
+        if meant and not theirs:
+            return "That question is not for you."
+        for question in sorted(theirs, key=lambda each: each.person != inbound.person)[:1]:
             asked = question.asked
-            if inbound.answers and asked.id != inbound.answers:
-                continue
-            if inbound.person != question.person and inbound.role != "owner":
-                return "That question is not for you."
             if choice and asked.choices and choice not in (*asked.choices, "deny"):
                 return f"Answer with one of: {', '.join(asked.choices)}"
             here.remove(question)
@@ -174,8 +207,8 @@ class Orders:
         choices whatever is said. Anything else is a message.
         """
         text = inbound.text.strip()
-        asked = next((q.asked for q in self._questions.get(inbound.key, ())
-                      if q.person == inbound.person), None)  # fmt: skip
+        asked = next((q.asked for q in self._questions.get(_place(inbound), ())
+                      if q.person == inbound.person and _may_answer(inbound, q)), None)  # fmt: skip
         if asked is None or text.startswith("/"):
             return None
         if asked.purpose == "approval":
@@ -188,6 +221,8 @@ class Orders:
 
     async def take(self, inbound: Inbound) -> bool:
         """Run *inbound* if it is a command, or an answer in words. False for a message."""
+        if not inbound.text.startswith("/"):
+            await self._asked_again(inbound)
         if (answer := self._in_words(inbound)) is not None:
             said = await self.say(inbound, *answer)
             if said != LATE:  # else nobody waited for it: a message like any
@@ -226,3 +261,14 @@ class Orders:
         if context.posted:
             return None
         return "\n".join(context.said) or ("" if context.quiet else "Done.")
+
+
+def _place(inbound: Inbound) -> SessionKey:
+    return msgspec.structs.replace(inbound.key, person="")
+
+
+def _may_answer(inbound: Inbound, question: Open) -> bool:
+    if inbound.role == "owner":
+        return True
+    allowing = question.asked.purpose == "approval" and not allows(inbound.role or "guest", "user")
+    return inbound.person == question.person and not allowing
