@@ -21,7 +21,7 @@ from hermes.killpoint import reach
 from hermes.messages import Content, Text, ToolUse, Usage, clean
 from hermes.middleware import Next
 from hermes.provider import ModelRequest, ModelResponse, ModelSpec
-from hermes.records import Answer, Resumed, Steered, UserSaid
+from hermes.records import Answer, Resumed, Rewound, Steered, UserSaid
 from hermes.sources import is_stranger
 from hermes.toolbox import Toolbox
 from hermes.transcript import OpenTurn, Transcript
@@ -63,9 +63,14 @@ class Agent:
         """Hands over what people added to the running turn."""
 
     async def run(
-        self, turn: Turn, take: Callable[[], Awaitable[None]] | None = None
+        self,
+        turn: Turn,
+        take: Callable[[], Awaitable[None]] | None = None,
+        *,
+        instead: int | None = None,
     ) -> TurnResult:
         """Run *turn* to its end. *take* commits the person's message and what must go with it.
+        The turn that began with record *instead* is taken back first.
 
         The last answer is noted, not committed: whoever called commits it with the turn's end.
         Raises StoreError when the journal cannot be written.
@@ -77,6 +82,8 @@ class Agent:
             state.steps, state.usage = resumed.steps, resumed.usage
         else:
             resumed = None
+            if instead is not None:
+                self.transcript.note(Rewound(to=instead - 1, reason="retry"))
             self.transcript.note(
                 UserSaid(
                     text=clean(turn.input.text),

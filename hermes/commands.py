@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import click
@@ -73,6 +73,11 @@ class CommandContext(ABC):
     def reply(self, text: str) -> None:
         """Say something: a line on standard output, or part of the chat's answer."""
 
+    def pick(self, command: str, choices: Sequence[str]) -> None:
+        """Put buttons under the reply, where the chat has some: who presses one gives ``/command``
+        with it. Elsewhere nothing: the reply says how to choose.
+        """
+
     @abstractmethod
     async def ask(self, question: Question) -> Reply:
         """Ask the person who gave the command."""
@@ -92,6 +97,14 @@ class CommandContext(ABC):
     async def post(self, text: str, busy: Busy) -> None:
         """Send *text* as a message of whoever gave the command (``/queue``, ``/steer``)."""
         raise UsageError("only a messenger's chat takes messages by a command")
+
+    async def retry(self) -> None:
+        """Take back the last turn and send its message again (``/retry``). Raises NotFound without
+        one, and Busy.
+        """
+        if self.conversation is None:
+            raise UsageError("only a chat has a last turn")
+        await self.stream(self.conversation.retry(authority=self.authority))
 
     async def answer(self, choice: str, text: str = "") -> str:
         """Answer the oldest question of this chat (``/approve``), with *text* to go with it; say

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from hermes import errors
 from hermes.events import Event, TurnFinished
 from hermes.mailbox import Busy, Letter
-from hermes.messages import Image, Message
+from hermes.messages import Image, Message, Text
 from hermes.prompt import PromptSession
 from hermes.records import Reprompted, Rewound
 from hermes.session import Authority, PersonId, SessionInfo, SessionKey
 from hermes.store import Bind, Describe, SetState
 from hermes.stream import Listener
-from hermes.transcript import turn_starts
+from hermes.transcript import NO_TURN, Entry, turn_starts
 
 if TYPE_CHECKING:
     from hermes.runtime import Runtime
@@ -120,9 +120,17 @@ class Conversation:
     async def retry(
         self, *, authority: Authority | None = None, model: str = ""
     ) -> AsyncIterator[Event]:
-        """Take back the last turn and send its message again. Raises NotFound without one."""
-        text = await self.undo()
-        async for event in self.send(text, authority=authority, model=model):
+        """Take back the last turn and send its message again. Raises NotFound without one, and
+        Busy.
+        """
+        await self.last_turn()
+        letter = Letter(
+            "",
+            authority or Authority(self._runtime.surface, role="owner"),
+            model=model,
+            again=True,
+        )
+        async for event in self._deliver(letter, "queue"):
             yield event
 
     async def stop(self) -> bool:
@@ -134,18 +142,24 @@ class Conversation:
 
         The records stay; the model no longer sees them. Raises NotFound, Busy or Conflict.
         """
+        first = await self.last_turn(turns)
+        agent = await self._runtime.agent(self.info)
+        agent.transcript.note(Rewound(to=first.seq - 1, reason="undo"))
+        await agent.transcript.commit()
+        self._runtime.evict(self.info.id, "undo")
+        return next((part.text for part in first.message.parts if isinstance(part, Text)), "")
+
+    async def last_turn(self, turns: int = 1) -> Entry:
+        """Give the message that began the last turn, or the *turns*-th last: it may be taken back.
+        Raises NotFound without one, and Busy while one runs.
+        """
         info = await self.load()
         if self._runtime.mailbox(info.id).running:
             raise errors.Busy("a turn is running here; wait, or stop it first")
-        agent = await self._runtime.agent(info)
-        starts = turn_starts(agent.transcript.fold)
+        starts = turn_starts((await self._runtime.agent(info)).transcript.fold)
         if not starts:
-            raise errors.NotFound("there is no turn to take back")
-        first = starts[-min(turns, len(starts))]
-        agent.transcript.note(Rewound(to=first.seq - 1, reason="undo"))
-        await agent.transcript.commit()
-        self._runtime.evict(info.id, "undo")
-        return first.message.parts[0].text if first.message.parts else ""  # type: ignore[union-attr]
+            raise errors.NotFound(NO_TURN)
+        return starts[-min(turns, len(starts))]
 
     async def reprompt(self, reason: str) -> None:
         """Render the prompt again, because what it is made of was changed on purpose; recorded with

@@ -2,12 +2,13 @@
 
 An inbound message is an item of the durable queue ``inbox`` under the platform's own id, so a
 repeat (of a webhook, of an update after a crash) is dropped for as long as the journal remembers.
-An item's ends are ``answered``, ``refused``, ``command``, ``steered`` and ``dropped``.
+An item's ends are ``answered``, ``refused``, ``command``, ``steered``, ``joined`` (what it brought
+goes on in the first message of its album) and ``dropped``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -50,6 +51,19 @@ def taken(inbound: Inbound, session: str, draft: str = "") -> Change:
 def settled(inbound: Inbound, end: str) -> Change:
     """Give it its one end."""
     return Settle(QUEUE, entry_key(inbound), end)
+
+
+def joined(messages: Sequence[Inbound]) -> tuple[Inbound, tuple[Change, ...]]:
+    """Make one message of an album's; give it and what says so, to be committed together."""
+    first, *others = messages
+    whole = msgspec.structs.replace(
+        first,
+        text="\n".join(each.text for each in messages if each.text),
+        images=tuple(image for each in messages for image in each.images),
+        attachments=tuple(file for each in messages for file in each.attachments),
+        direct=any(each.direct for each in messages),
+    )
+    return whole, (taken(whole, ""), *(settled(each, "joined") for each in others))
 
 
 async def waiting(store: Store, keys: tuple[str, ...] | None = None) -> list[Entry]:

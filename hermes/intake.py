@@ -7,19 +7,21 @@ takes it up: who was let in yesterday may be out today.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
+from hermes.attached import told
 from hermes.chain import Broken, compose, held_by
-from hermes.errors import one_line
+from hermes.errors import Failed, one_line
 from hermes.following import Following
-from hermes.inbox import Entry, entry_key, settled, taken, waiting
+from hermes.inbox import Entry, entry_key, joined, settled, taken, waiting
 from hermes.killpoint import reach
 from hermes.mailbox import Busy, Letter
-from hermes.middleware import Next
+from hermes.middleware import Next, Stage
 from hermes.outbox import Parcel, enqueue
 from hermes.platform import Admission, Inbound, Outgoing, Platform
 from hermes.session import Authority, SessionKey
@@ -36,6 +38,11 @@ BROKEN = (
 )
 UNDECIDED = "⚠️ Your message could not be taken in: it took too long. The owner's log says why."
 NO_REASON = "⚠️ Your message was not answered, and nobody said why."
+UNFETCHED = "[What came with this message could not be fetched.]"
+FETCHING = 120.0
+"""Seconds for the files of a message."""
+ALBUM = 0.8
+"""Seconds without another part after which an album is taken for whole."""
 JUDGING = 300.0
 """Seconds that `receive` has for a message, a voice message or a command too."""
 CLOSED = (
@@ -58,7 +65,41 @@ class Intake:
         """Chat to whether the reply to the message that came last is in the outbox's line."""
 
     def _chain(self, innermost: Next[Inbound, Admission]) -> Next[Inbound, Admission]:
-        return compose("receive", self._runtime.links, innermost)
+        """Guards decide who gets in; files are fetched for those only, before others see them."""
+        guards = [link for link in self._runtime.links if link.middleware.stage == Stage.GUARD]
+        others = [link for link in self._runtime.links if link.middleware.stage != Stage.GUARD]
+        inside: Next[Inbound, Admission] = compose("receive", others, innermost)
+
+        async def fetch(inbound: Inbound) -> Admission:
+            if inbound.role is not None and any(file.remote for file in inbound.attachments):
+                inbound = await self._fetched(inbound)
+            return await inside(inbound)
+
+        return compose("receive", guards, fetch)
+
+    async def _fetched(self, inbound: Inbound) -> Inbound:
+        """Have the platform bring the files of a message; without them where it cannot."""
+        try:
+            async with asyncio.timeout(FETCHING):
+                inbound = await self._bring(inbound)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+            self._log.error("files not fetched", message=inbound.id, error=one_line(error))
+        here = tuple(file for file in inbound.attachments if file.path)
+        if len(here) == len(inbound.attachments):
+            return inbound
+        text = f"{inbound.text}\n{UNFETCHED}".lstrip()
+        return msgspec.structs.replace(inbound, text=text, attachments=here)
+
+    async def _bring(self, inbound: Inbound) -> Inbound:
+        platform = self._platform(inbound)
+        while platform is not None:
+            try:
+                return await platform.fetch(inbound)
+            except Failed as failed:  # after a start it may only just be opening
+                if not failed.failure.retryable:
+                    raise
+                await asyncio.sleep(failed.failure.retry_after or 1.0)
+        return inbound
 
     async def recover(self) -> None:
         """Take up what an earlier process left: interrupted turns first, then what waits.
@@ -89,14 +130,39 @@ class Intake:
 
     async def _work(self, chat: SessionKey) -> None:
         lane = self._lanes[chat]
-        while not lane.empty():
-            entry = lane.get_nowait()
+        ahead: Inbound | None = None
+        while ahead or not lane.empty():
+            inbound = ahead or lane.get_nowait().inbound
+            sent, ahead = await self._album(inbound, lane)
             try:
-                await self._handle(entry.inbound)
+                await self._handle(await self._joined(sent))
             except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: one chat's message)
                 self._log.error("message not worked on", error=one_line(error))
-                self._at_work.discard(entry_key(entry.inbound))
+                self._at_work.difference_update(map(entry_key, sent))
         del self._lanes[chat]
+
+    async def _album(
+        self, first: Inbound, lane: asyncio.Queue[Entry]
+    ) -> tuple[list[Inbound], Inbound | None]:
+        """Wait for the rest of an album; give all of it, and what came after it."""
+        found = [first]
+        with contextlib.suppress(TimeoutError):
+            while first.album:
+                async with asyncio.timeout(ALBUM):
+                    other = (await lane.get()).inbound
+                if other.album != first.album:
+                    return found, other
+                found.append(other)
+        return found, None
+
+    async def _joined(self, sent: list[Inbound]) -> Inbound:
+        """Make one message of an album, in the journal too."""
+        if len(sent) == 1:
+            return sent[0]
+        whole, changes = joined(sent)
+        await self._runtime.store.commit(changes)
+        self._at_work.difference_update(map(entry_key, sent[1:]))
+        return whole
 
     # -- judging ------------------------------------------------------------------------------
 
@@ -166,6 +232,7 @@ class Intake:
     async def _readmit(self, entry: Entry, inbound: Inbound) -> Admission:
         if inbound.role is None:
             return Admission("refused", CLOSED)
+        self._gateway.orders.expect_questions(inbound, entry.session)
         letter = self._letter(inbound, entry, resume=True)
         self._runtime.mailbox(entry.session).put(letter)
         return Admission("admitted")
@@ -194,11 +261,20 @@ class Intake:
     # -- into the mailbox ---------------------------------------------------------------------
 
     async def post(
-        self, inbound: Inbound, busy: Busy, conversation: Conversation | None = None
+        self,
+        inbound: Inbound,
+        busy: Busy,
+        conversation: Conversation | None = None,
+        *,
+        again: bool = False,
     ) -> None:
-        """Put a message into its conversation's mailbox."""
+        """Put a message into its conversation's mailbox; *again* means that it asks for the one
+        before once more.
+        """
         info = await (conversation or self.conversation(inbound)).load()
-        letter = self._letter(inbound, Entry(inbound, info.id))
+        text = await asyncio.to_thread(told, inbound) if inbound.attachments else inbound.text
+        letter = self._letter(inbound, Entry(inbound, info.id), text)
+        letter.again = again
         self._runtime.mailbox(info.id).put(letter, busy)
 
     def conversation(self, inbound: Inbound) -> Conversation:
@@ -220,13 +296,15 @@ class Intake:
         self,
         inbound: Inbound,
         entry: Entry,
+        text: str = "",
         *,
         resume: bool = False,
         refused: str | None = None,
     ) -> Letter:
         """Make the letter of a message: what it commits when taken and when ended.
 
-        *refused* is the notice to a sender who may not talk to us any more; his turn only ends.
+        *text* is what the model is told; a turn that goes on has it in the journal. *refused* is
+        the notice to a sender who may not talk to us any more; his turn only ends.
         """
         shown_on = None if inbound.answer_to else self._platform(inbound)
         before, posted = self._posted.get(inbound.key), asyncio.Event()
@@ -251,7 +329,7 @@ class Intake:
 
         listener = Listener()
         letter = Letter(
-            inbound.text,
+            text,
             self.authority(inbound),
             images=inbound.images,
             sender=inbound.sender.name or inbound.sender.id,
@@ -285,10 +363,13 @@ class Intake:
 
     # -- ends ---------------------------------------------------------------------------------
 
-    async def finish(self, inbound: Inbound, end: str, text: str = "") -> None:
-        """Give a message its end, with a reply if there is one, in one commit."""
+    async def finish(self, inbound: Inbound, end: str, text: str = "", **fields: Any) -> None:
+        """Give a message its end, with a reply if there is one, in one commit. *fields* are further
+        ones of the reply's `Outgoing`.
+        """
         changes: list[Change] = [settled(inbound, end)]
-        parcel = Parcel(entry_key(inbound), _answer(inbound, text))
+        reply = msgspec.structs.replace(_answer(inbound, text), **fields)
+        parcel = Parcel(entry_key(inbound), reply)
         if text:
             changes.append(enqueue(parcel))
         await self._runtime.store.commit(changes)

@@ -31,6 +31,8 @@ class Letter:
     source: str = ""
     resume: bool = False
     """No new message: go on with the turn that is open."""
+    again: bool = False
+    """No new message: take back the last turn and send what began it again, in one commit."""
     retractable: bool = True
     steps: int | None = None
     listeners: list[Listener] = field(default_factory=list)

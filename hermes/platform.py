@@ -20,12 +20,17 @@ from hermes.splitting import Unit, split_text
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """A file that came with a message, already in the cache folder, or one to send."""
+    """A file that came with a message, or one to send."""
 
     path: str
+    """Where it lies here; empty for one that is only named yet (`remote`)."""
     media_type: str
     name: str = ""
     voice: bool = False
+    remote: str = ""
+    """The platform's own name of a file that `Platform.fetch` is to bring."""
+    size: int = 0
+    """Bytes, where the platform says so before it is fetched; 0 where it does not."""
 
 
 class Inbound(msgspec.Struct, frozen=True):
@@ -59,6 +64,9 @@ class Inbound(msgspec.Struct, frozen=True):
     """Id of the question that a pressed button answers; `text` is then the choice."""
     time: int = 0
     """UTC microseconds, by the platform's clock."""
+    album: str = ""
+    """Messages of a chat that have the same one, and come one after the other, were sent as one
+    (several pictures): they are worked on as one."""
     answer_to: SessionKey | None = None
     """Where the answer goes, where that is not where the message came from (the delivery target of
     a route). Then nothing of the turn is shown but the answer."""
@@ -189,6 +197,16 @@ class Platform(Resource):
     @abstractmethod
     async def send(self, part: Part) -> Receipt:
         """Send one part. Raise `Failed`; a retryable one is tried again in order."""
+
+    async def fetch(self, inbound: Inbound) -> Inbound:
+        """Bring the files that a message only names: give it with paths, and with images for what a
+        model can look at. One that cannot be had becomes a line of the text.
+
+        Called once the sender was let in and before the rest of `receive`, again after a restart;
+        meanwhile only that chat waits. A platform that fetches while it receives lets a stranger
+        fill the disk, and one slow file hold up every chat.
+        """
+        return inbound
 
     async def recall(self, part: Part) -> str:
         """Give the id of a message that was sent as *part* by a process that died before it learned

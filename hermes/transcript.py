@@ -312,6 +312,9 @@ class Transcript:
                 self.fold.add(msgspec.structs.replace(record, seq=self.fold.head + 1))
 
 
+NO_TURN = "there is no turn to take back"
+
+
 def turn_starts(folded: Fold) -> list[Entry]:
     """List the user messages that started turns and are still seen."""
     return [entry for entry in folded.entries if entry.starts_turn]

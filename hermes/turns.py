@@ -15,18 +15,28 @@ from typing import TYPE_CHECKING, Literal
 
 from hermes.agent import Agent
 from hermes.chain import Broken, compose, held_by
-from hermes.errors import Busy, Conflict, Failure, FailureKind, HermesError, StoreError, one_line
+from hermes.errors import (
+    Busy,
+    Conflict,
+    Failure,
+    FailureKind,
+    HermesError,
+    NotFound,
+    StoreError,
+    one_line,
+)
 from hermes.events import Event, Notice, TurnFinished
 from hermes.identity import is_dead, new_id, new_owner, now, where
 from hermes.killpoint import reach
 from hermes.mailbox import Letter, Mailbox
 from hermes.memory import Memory
+from hermes.messages import Image, Text
 from hermes.middleware import Next
 from hermes.opening import opening
 from hermes.records import Ended, Opened, Reprompted
 from hermes.session import SessionInfo
 from hermes.store import Change, Describe, Lease
-from hermes.transcript import OpenTurn
+from hermes.transcript import NO_TURN, OpenTurn, turn_starts
 from hermes.turn import Limits, Turn, TurnInput, TurnResult
 
 if TYPE_CHECKING:
@@ -115,7 +125,24 @@ class Turns:
                 return result
         elif letter.resume:
             return TurnResult("ok", "")
+        if letter.again:
+            return await self._again(info, letter, agent)
         return await self._turn(info, letter, agent, new_id())
+
+    async def _again(self, info: SessionInfo, letter: Letter, agent: Agent) -> TurnResult:
+        """Take back the last turn and run its message again."""
+        starts = turn_starts(agent.transcript.fold)
+        if not starts:
+            raise NotFound(NO_TURN)
+        last = starts[-1]
+        again = replace(
+            letter,
+            text=next(part.text for part in last.message.parts if isinstance(part, Text)),
+            images=tuple(part for part in last.message.parts if isinstance(part, Image)),
+        )
+        result = await self._turn(info, again, agent, new_id(), instead=last.seq)
+        letter.ended = again.ended
+        return result
 
     async def _resume(
         self, info: SessionInfo, letter: Letter, agent: Agent, open_turn: OpenTurn
@@ -131,6 +158,7 @@ class Turns:
             brings = letter.ending(result) if letter.resume and letter.ending else ()
             await agent.transcript.commit(await self._lapsed(info.id), brings)
             letter.ended = letter.resume
+            await self._runtime.questions.expire(_unanswered(open_turn))
             letter.emit(Notice(failure.message))
             return result
         letter.emit(Notice("Going on with the turn that was interrupted."))
@@ -145,7 +173,14 @@ class Turns:
         return result
 
     async def _turn(
-        self, info: SessionInfo, letter: Letter, agent: Agent, id: str, *, resumed: bool = False
+        self,
+        info: SessionInfo,
+        letter: Letter,
+        agent: Agent,
+        id: str,
+        *,
+        resumed: bool = False,
+        instead: int | None = None,
     ) -> TurnResult:
         runtime = self._runtime
 
@@ -160,7 +195,7 @@ class Turns:
                 agent.transcript,
                 id,
                 emit,
-                can_ask=letter.authority.can_ask,
+                authority=letter.authority,
                 cancelled=letter.cancelled,
             ),
             cancelled=letter.cancelled,
@@ -171,7 +206,7 @@ class Turns:
         memories = await runtime.memories()
         if not resumed:
             turn = await self._recall(memories, turn)
-        result = await self._through_chain(info, agent, turn, letter)
+        result = await self._through_chain(info, agent, turn, letter, instead)
         for memory in memories:
             self._learn(memory, turn, result)
         if result.status == "ok" and result.fallback:
@@ -198,7 +233,12 @@ class Turns:
         )
 
     async def _through_chain(
-        self, info: SessionInfo, agent: Agent, turn: Turn, letter: Letter
+        self,
+        info: SessionInfo,
+        agent: Agent,
+        turn: Turn,
+        letter: Letter,
+        instead: int | None,
     ) -> TurnResult:
         """Run the turn inside its middleware; its core takes the lease."""
         held: list[_Held] = []
@@ -215,10 +255,10 @@ class Turns:
                 mine.taken = True
 
             try:
-                result = await agent.run(turn, take)
+                result = await agent.run(turn, take, instead=instead)
             except Conflict:
-                if mine.taken or len(held) > 1:
-                    raise
+                if mine.taken or len(held) > 1 or instead is not None:
+                    raise  # another turn is the last one now: that one is not to be taken back
                 # Somebody appended between our reading and our taking: read that and go on from it.
                 await self._check_free(info.id)
                 await agent.transcript.refresh()
@@ -310,7 +350,9 @@ class Turns:
         agent.transcript.note(ended, turn.input.id)
         reach("turn.ending")
         brings = letter.ending(result) if letter.ending else ()
+        asked = _unanswered(agent.transcript.fold.turn)
         await agent.transcript.commit((), (held.give_back(), *brings))
+        await self._runtime.questions.expire(asked)
         held.ended = True
         letter.ended = True
         reach("turn.ended")
@@ -404,9 +446,10 @@ class _Held:
     async def stop(self) -> None:
         """End it: a turn that the process's end cut short leaves its conversation free."""
         self._agent.transcript.owner = ""
-        if self._renewing is not None:
-            self._renewing.cancel()
-        if self.taken and not self.ended:
+        if self._renewing is None:
+            return
+        self._renewing.cancel()
+        if not self.ended:  # `taken` may not know of a commit that the end cut short
             with contextlib.suppress(StoreError):
                 await self._runtime.store.commit((self.give_back(),))
 
@@ -422,6 +465,11 @@ class _Held:
                 return
             except StoreError as error:
                 self._runtime.log.warning("lease not renewed", error=one_line(error))
+
+
+def _unanswered(turn: OpenTurn | None) -> set[str]:
+    """The questions of a turn that are nobody's to answer any more once it is over."""
+    return turn.asked.keys() - turn.answered.keys() if turn else set()
 
 
 def _ending() -> bool:

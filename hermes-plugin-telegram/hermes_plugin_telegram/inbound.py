@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from telegram.constants import ChatType
 
 from hermes import Account, Inbound, Log, SessionKey, clean
 from hermes_plugin_telegram.ids import message_id
-from hermes_plugin_telegram.media import Fetched, Fetcher, find
+from hermes_plugin_telegram.media import find
 from hermes_plugin_telegram.settings import TelegramSettings
 
 QUOTE = 300
@@ -30,13 +29,10 @@ class Batch(msgspec.Struct, frozen=True):
 class Reader:
     """Reads updates. *me* is the bot, whose name in a group means us."""
 
-    def __init__(
-        self, bot: Bot, me: User, fetcher: Fetcher, settings: TelegramSettings, log: Log
-    ) -> None:
+    def __init__(self, bot: Bot, me: User, settings: TelegramSettings, log: Log) -> None:
         self._bot = bot
         self._me = me
         self._name = f"@{me.username or ''}".lower()
-        self._fetcher = fetcher
         self._edits = settings.edits == "note"
         self._log = log
 
@@ -46,31 +42,20 @@ class Reader:
         edits = [Update.EDITED_MESSAGE] if self._edits else []
         return [Update.MESSAGE, Update.CALLBACK_QUERY, *edits]
 
-    async def read(self, updates: Sequence[dict[str, Any]]) -> Batch:
-        """Read *updates* as the Bot API writes them; an album's are one message."""
-        made = await asyncio.gather(*(self._one(update) for update in updates))
-        messages: list[Inbound] = []
-        albums: dict[tuple[str, str], int] = {}
-        for update, inbound in zip(updates, made, strict=True):
-            if inbound is None:
-                continue
-            album = str(update.get("message", {}).get("media_group_id", ""))
-            place = albums.setdefault((inbound.key.chat, album), len(messages)) if album else -1
-            if 0 <= place < len(messages):
-                messages[place] = _joined(messages[place], inbound)
-            else:
-                messages.append(inbound)
+    def read(self, updates: Sequence[dict[str, Any]]) -> Batch:
+        """Read *updates* as the Bot API writes them."""
+        made = [self._one(update) for update in updates]
         queries = [u["callback_query"]["id"] for u in updates if "callback_query" in u]
-        return Batch(tuple(messages), tuple(queries))
+        return Batch(tuple(each for each in made if each is not None), tuple(queries))
 
-    async def _one(self, data: dict[str, Any]) -> Inbound | None:
+    def _one(self, data: dict[str, Any]) -> Inbound | None:
         """Read one update. What cannot be read must not keep the rest from coming."""
         try:
             update = Update.de_json(data, self._bot)
             if update.callback_query:
                 return self._press(update.callback_query)
             message = update.message or (update.edited_message if self._edits else None)
-            return await self._message(message) if message else None
+            return self._message(message) if message else None
         except Exception as error:  # noqa: BLE001 - see above
             number = data.get("update_id")
             self._log.error("an update could not be read", update=number, error=repr(error))
@@ -96,7 +81,7 @@ class Reader:
             time=_time(query.message),
         )
 
-    async def _message(self, message: Message) -> Inbound | None:
+    def _message(self, message: Message) -> Inbound | None:
         sender = _sender(message)
         mine = self._addressed(message)
         if sender is None or mine is None:
@@ -105,10 +90,9 @@ class Reader:
         if message.edit_date:
             edited = int(message.edit_date.timestamp())
             id = message_id(message.chat.id, message.message_id, "edit", edited)
-        found = find(message)
-        fetched = await self._fetcher.fetch(found, id) if found else Fetched()
-        text = self._text(message, fetched.note or _described(message))
-        if not (text or fetched.attachments):
+        file = find(message)
+        text = self._text(message, "" if file else _described(message))
+        if not (text or file):
             return None  # somebody joined, pinned, renamed: nothing was said
         replied = _replied(message)
         return Inbound(
@@ -116,12 +100,12 @@ class Reader:
             id,
             sender,
             clean(text),
-            images=fetched.images,
-            attachments=fetched.attachments,
+            attachments=(file,) if file else (),
             direct=mine,
             group=message.chat.type != ChatType.PRIVATE,
             reply_to=message_id(message.chat.id, replied.message_id) if replied else "",
             time=_time(message),
+            album=message.media_group_id or "",
         )
 
     def _addressed(self, message: Message) -> bool | None:
@@ -222,14 +206,3 @@ def _account(user: User) -> Account:
 
 def _time(message: Message) -> int:
     return int(message.date.timestamp() * 1_000_000)
-
-
-def _joined(first: Inbound, other: Inbound) -> Inbound:
-    """Put another picture of an album to the first."""
-    return msgspec.structs.replace(
-        first,
-        text="\n".join(text for text in (first.text, other.text) if text),
-        images=(*first.images, *other.images),
-        attachments=(*first.attachments, *other.attachments),
-        direct=first.direct or other.direct,
-    )

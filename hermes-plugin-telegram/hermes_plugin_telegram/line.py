@@ -17,6 +17,7 @@ from telegram.error import TelegramError
 from hermes import (
     Failed,
     Failure,
+    Inbound,
     Inbox,
     MessageState,
     Part,
@@ -53,6 +54,7 @@ class Line:
         self.log = context.log
         self.bot = bot
         self._pool = pool
+        self._fetcher = Fetcher(bot, context.paths.cache / "files", self.settings, self.log)
         self._heard = self._received = self._sent = self._failures = 0
         self._problem = ""
         self._waits: dict[int, float] = {}
@@ -78,8 +80,7 @@ class Line:
         """Receive until cancelled. Raises `Failed` for a bad token and what the inbox raises."""
         me: User = await self.insist(lambda: self.bot.get_me())
         self.log.info("connected to Telegram", bot=me.username, mode=self.settings.mode)
-        fetcher = Fetcher(self.bot, self.context.paths.cache / "files", self.settings, self.log)
-        reader = Reader(self.bot, me, fetcher, self.settings, self.log)
+        reader = Reader(self.bot, me, self.settings, self.log)
         receive = serve if self.settings.mode == "webhook" else poll
         await receive(self, reader, inbox)
 
@@ -123,6 +124,9 @@ class Line:
             self.log.info("Telegram is heard again", after_attempts=self._failures)
         self._failures, self._problem = 0, ""
         self._heard = time.time_ns() // 1000
+
+    async def fetch(self, inbound: Inbound) -> Inbound:
+        return await self._fetcher.fetch(inbound)
 
     def took_in(self, messages: int) -> None:
         """Count messages that the inbox kept."""
@@ -227,9 +231,10 @@ def connect(context: PluginContext) -> Line:
     """Make the line; nothing is called yet. May block (TLS, files), so it runs in a thread."""
     settings: TelegramSettings = context.settings
     token = context.secrets.get(settings.token) or ""
-    logging.getLogger("httpx").setLevel(
-        logging.WARNING
-    )  # it logs addresses, and the token is in them
+    # The one logs addresses, and the token is in them; the other logs whole pages of an address
+    # that is no Bot API's. What went wrong is said by `Line.lost`.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("telegram").setLevel(logging.CRITICAL)
     sweep(context.paths.cache / "files", settings.keep_files_days)
     root = settings.base_url.rstrip("/").removesuffix("/bot")
     proxy = context.secrets.get(settings.proxy)

@@ -12,46 +12,32 @@ import msgspec
 from telegram import Bot, Message
 from telegram.error import BadRequest, InvalidToken, TelegramError
 
-from hermes import Attachment, Image, Log
+from hermes import Attachment, Image, Inbound, Log, clean
 from hermes_plugin_telegram.settings import TelegramSettings
 
 SEEN = ("image/jpeg", "image/png", "image/webp", "image/gif")
 """What a model can look at."""
 SEEN_BYTES = 5_000_000
 FETCH_SECONDS = 60.0
-"""For all attempts: whoever waits for the next update waits for this too."""
+"""For all attempts at one file: what else is said in its chat waits for this too."""
 ATTEMPTS = 3
 AT_ONCE = 4
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A file that a message carries, before it is fetched."""
-
-    id: str
-    size: int
-    name: str
-    media_type: str
-    voice: bool = False
+class Gone(Exception):
+    """A file that cannot be had, and why."""
 
 
-class Fetched(msgspec.Struct, frozen=True):
-    """What became of it: a file and perhaps a picture, or a note in their place."""
-
-    attachments: tuple[Attachment, ...] = ()
-    images: tuple[Image, ...] = ()
-    note: str = ""
-
-
-def find(message: Message) -> Found | None:
-    """Give the file of a message, where it carries one."""
+def find(message: Message) -> Attachment | None:
+    """Name the file of a message, where it carries one."""
     if message.photo:
         best = max(message.photo, key=lambda size: size.width * size.height)
-        return Found(best.file_id, best.file_size or 0, "photo.jpg", "image/jpeg")
+        return _named(best.file_id, best.file_size, "photo.jpg", "image/jpeg")
     if (voice := message.voice) is not None:
         kind = voice.mime_type or "audio/ogg"
-        return Found(voice.file_id, voice.file_size or 0, "voice.ogg", kind, voice=True)
+        return _named(voice.file_id, voice.file_size, "voice.ogg", kind, voice=True)
     if (note := message.video_note) is not None:
-        return Found(note.file_id, note.file_size or 0, "video.mp4", "video/mp4")
+        return _named(note.file_id, note.file_size, "video.mp4", "video/mp4")
     for file, name in (
         (message.animation, "animation.mp4"),  # before the document that says the same
         (message.document, "document"),
@@ -60,8 +46,12 @@ def find(message: Message) -> Found | None:
     ):
         if file is not None:
             kind = file.mime_type or "application/octet-stream"
-            return Found(file.file_id, file.file_size or 0, file.file_name or name, kind)
+            return _named(file.file_id, file.file_size, file.file_name or name, kind)
     return None
+
+
+def _named(id: str, size: int | None, name: str, kind: str, *, voice: bool = False) -> Attachment:
+    return Attachment("", kind, clean(name), voice, remote=id, size=size or 0)
 
 
 class Fetcher:
@@ -74,33 +64,54 @@ class Fetcher:
         self._log = log
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    async def fetch(self, found: Found, id: str) -> Fetched:
-        """Fetch the file of message *id*. Where the far side fails, a note says what is missing."""
-        if found.size > self._limit:
-            size = found.size / 1_000_000
-            return Fetched(note=f"[{found.name} ({size:.0f} MB) is too large to be fetched]")
-        path = self._folder / safe_name(id, found.name)
+    async def fetch(self, inbound: Inbound) -> Inbound:
+        """Bring the files that *inbound* names; a line of its text says which cannot be had."""
+        named = [file for file in inbound.attachments if file.remote]
+        brought = await asyncio.gather(
+            *(self._bring(file, inbound.id, number) for number, file in enumerate(named)),
+            return_exceptions=True,
+        )
+        lines, files, images = [inbound.text] if inbound.text else [], [], list(inbound.images)
+        for each in brought:
+            if isinstance(each, Gone):
+                lines.append(str(each))
+            elif isinstance(each, BaseException):
+                raise each
+            else:
+                files.append(each[0])
+                images += each[1]
+        return msgspec.structs.replace(
+            inbound, text="\n".join(lines), attachments=tuple(files), images=tuple(images)
+        )
+
+    async def _bring(
+        self, file: Attachment, id: str, number: int
+    ) -> tuple[Attachment, list[Image]]:
+        """Fetch a file of message *id*; give it, and the picture that it may be. Raises `Gone`."""
+        if file.size > self._limit:
+            size = file.size / 1_000_000
+            raise Gone(f"[{file.name} ({size:.0f} MB) is too large to be fetched]")
+        path = self._folder / safe_name(f"{id}:{number}" if number else id, file.name)
         try:
             async with self._slots, asyncio.timeout(FETCH_SECONDS):
-                data = await self._download(found)
+                data = await self._download(file)
                 await asyncio.to_thread(_write, path, data)
         except (TelegramError, OSError) as error:  # TimeoutError is one
             why = str(error) or "Telegram did not answer in time"
             self._log.warning("a file could not be fetched", message=id, why=why)
-            return Fetched(note=f"[{found.name} could not be fetched: {why}]")
-        attachment = Attachment(str(path), found.media_type, found.name, found.voice)
-        if found.media_type not in SEEN or len(data) > SEEN_BYTES:
-            return Fetched((attachment,))
-        picture = Image(found.media_type, base64.b64encode(data).decode())
-        return Fetched((attachment,), (picture,))
+            raise Gone(f"[{file.name} could not be fetched: {why}]") from None
+        here = msgspec.structs.replace(file, path=str(path), remote="", size=len(data))
+        if file.media_type not in SEEN or len(data) > SEEN_BYTES:
+            return here, []
+        return here, [Image(file.media_type, base64.b64encode(data).decode())]
 
-    async def _download(self, found: Found) -> bytes:
+    async def _download(self, named: Attachment) -> bytes:
         """Give the bytes, trying again where that may help. Raises TelegramError and OSError."""
         for attempt in range(ATTEMPTS):
             if attempt:
                 await asyncio.sleep(0.5 * 2 ** (attempt - 1))
             try:
-                file = await self._bot.get_file(found.id)
+                file = await self._bot.get_file(named.remote)
                 if (file.file_size or 0) > self._limit:
                     raise OSError("it is too large")
                 return bytes(await file.download_as_bytearray())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hermes import (
     Failed,
     Failure,
+    Inbound,
     Inbox,
     MessageState,
     Part,
@@ -54,6 +55,8 @@ class TelegramPlatform(Platform):
         if not self._context.secrets.get(settings.token):
             env = self._context.paths.home / ".env"
             return f"no bot token: put TELEGRAM_BOT_TOKEN=… (from @BotFather) into {env}"
+        if not settings.base_url.startswith(("https://", "http://")):
+            return f"telegram.base_url {settings.base_url!r} is no address: it begins with https://"
         if settings.mode == "polling":
             return ""
         if not settings.webhook_url:
@@ -76,6 +79,9 @@ class TelegramPlatform(Platform):
 
     async def run(self, inbox: Inbox) -> None:
         await self.line.run(inbox)
+
+    async def fetch(self, inbound: Inbound) -> Inbound:
+        return await self.line.fetch(inbound)
 
     async def send(self, part: Part) -> Receipt:
         return await self.line.send(part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from telegram.error import TelegramError
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
 
 BATCH = 100
 """What Telegram gives at once, at most."""
-ALBUM_WAIT = 0.5
-ALBUM_LOOKS = 4
-"""How often to look whether an album has grown, and after how long."""
 
 
 async def poll(line: Line, reader: Reader, inbox: Inbox) -> None:
@@ -29,11 +25,10 @@ async def poll(line: Line, reader: Reader, inbox: Inbox) -> None:
     """
     offset = _number(await inbox.cursor())
     while True:
-        wait = line.settings.poll_seconds
-        updates = await _whole(line, reader, offset, await _fetch(line, reader, offset, wait))
+        updates = await _fetch(line, reader, offset, line.settings.poll_seconds)
         if not updates:
             continue
-        batch = await reader.read(updates)
+        batch = reader.read(updates)
         offset = max(offset, *(update["update_id"] + 1 for update in updates))
         await inbox.put(batch.messages, cursor=str(offset))
         line.took_in(len(batch.messages))
@@ -68,19 +63,3 @@ async def _fetch(line: Line, reader: Reader, offset: int, seconds: int) -> list[
             raise
 
     return list(await line.insist(call))
-
-
-async def _whole(
-    line: Line, reader: Reader, offset: int, updates: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Ask for the same updates again until the albums among them grow no more."""
-    for _ in range(ALBUM_LOOKS):
-        albums = any("media_group_id" in update.get("message", {}) for update in updates)
-        if not albums or len(updates) >= BATCH:
-            break
-        await asyncio.sleep(ALBUM_WAIT)
-        again = await _fetch(line, reader, offset, 0)
-        if len(again) <= len(updates):
-            break
-        updates = again
-    return updates

@@ -13,6 +13,7 @@ import pytest
 
 from hermes.errors import Failure
 from hermes.gateway import AlreadyRunning, Gateway
+from hermes.messages import Image
 from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Admission, Inbound, PlatformLimits
 from hermes.records import Steered, UserSaid
@@ -33,7 +34,7 @@ from hermes.tools import READ, TOGETHER, ToolCall, ToolResult, Toolset, tool
 from hermes.turn import Question
 from hermes_plugin_commands.messenger import approve, busy, deny, platforms, queue, steer
 from hermes_plugin_commands.places import reset
-from hermes_plugin_commands.turns import stop
+from hermes_plugin_commands.turns import retry, stop
 from hermes_plugin_failure_tracking.tracking import BLOCKED, FailureTracking
 
 COMMANDS = {
@@ -451,3 +452,24 @@ async def test_a_service_gets_the_runtime_and_one_that_lacks_a_setting_says_so(
         "service works": ("running", ""),
         "service lacks": ("not configured", "it needs a key"),
     }
+
+
+async def test_a_retry_that_was_cut_goes_on_and_keeps_its_picture(tmp_path: Path) -> None:
+    store, hold = MemoryStore(), asyncio.Event()
+    commands = {"commands": {"retry": retry}}
+    parts: dict[str, Any] = {"store": store, "offers": commands, "settings": {"drain": 0.05}}
+    platform = FakePlatform()
+    first = ScriptedProvider("A cat.", Say("never", hold=hold))
+    async with open_gateway(tmp_path, platform, provider=first, **parts):
+        platform.say("What is it?", images=(Image("image/png", "aGk="),))
+        await platform.said(1)
+        platform.say("/retry")
+        while len(first.requests) < 2:
+            await asyncio.sleep(0.005)
+    second = ScriptedProvider("A dog.")
+    async with open_gateway(tmp_path, platform, provider=second, **parts):
+        assert await platform.said(2) == ["A cat.", "A dog."]
+    (request,) = second.requests
+    assert [message.text for message in request.messages] == ["What is it?"]
+    assert Image("image/png", "aGk=") in request.messages[0].parts
+    assert not await store.pending("inbox")

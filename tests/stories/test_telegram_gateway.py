@@ -11,18 +11,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from hermes.testing import Call, OpenAIServer, Say, TelegramServer
+from hermes.testing.servers import free_port
 
 
 @asynccontextmanager
-async def gateway(home: Path, telegram: TelegramServer, model: OpenAIServer) -> AsyncIterator[Any]:
+async def gateway(
+    home: Path, telegram: TelegramServer, model: OpenAIServer, **settings: Any
+) -> AsyncIterator[Any]:
     """Run ``hermes gateway run`` over a home; killed at the end if it still runs."""
     config = {
         "model": "openai:test",
         "openai": {"base_url": model.url},
-        "telegram": {"enabled": True, "base_url": telegram.url, "poll_seconds": 1},
+        "telegram": {"enabled": True, "base_url": telegram.url, "poll_seconds": 1, **settings},
         "gateway": {"busy": "queue"},
         "access": {"owners": {"telegram": "*"}},
     }
@@ -67,6 +71,10 @@ async def test_somebody_writes_and_is_answered_and_asked(home: Path) -> None:
             await shows(anna, "Done.")
             anna.say("/status")
             await shows(anna, "openai:test")
+            anna.say("/model")
+            await shows(anna, "/model PROVIDER:MODEL chooses one.")
+            anna.press("replay:demo")
+            await shows(anna, "This conversation goes on with replay:demo.")
     assert b"from the shell" in model.requests[-1].raw
 
 
@@ -88,3 +96,31 @@ async def test_killed_in_a_turn_it_answers_after_the_restart_and_once(home: Path
             await shows(anna, "And more.")
         hold.set()
     assert [text for text in anna.shown if "again" in text] == ["Here I am again."]
+
+
+@pytest.mark.parametrize("mode", ["polling", "webhook"])
+async def test_pictures_and_papers_reach_the_model_whichever_way_they_come(
+    mode: str, home: Path
+) -> None:
+    port = free_port()
+    hook = {"webhook_port": port, "webhook_url": f"http://127.0.0.1:{port}/telegram"}
+    async with (
+        TelegramServer() as telegram,
+        OpenAIServer("Three pictures.", "A letter.", "A voice.") as model,
+    ):
+        anna = telegram.private("Anna")
+        async with gateway(home, telegram, model, mode=mode, **hook):
+            for number in range(3):
+                anna.send("photo", album="a1", caption="Our trip" if number == 0 else "")
+            await shows(anna, "Three pictures.")
+            letter = "Dear Anna, bring the \u2602."
+            anna.send("document", letter.encode(), name="letter.txt", media_type="text/plain")
+            await shows(anna, "A letter.")
+            anna.send("voice", b"OggS", media_type="audio/ogg")
+            await shows(anna, "A voice.")
+    album, paper, voice = (request.json["messages"][-1]["content"] for request in model.requests)
+    assert [part["type"] for part in album] == ["text", *["image_url"] * 3]
+    assert album[0]["text"].startswith("Our trip\n[file photo.jpg (image/jpeg, ")
+    assert "[file letter.txt (text/plain, 25 bytes): /" in paper
+    assert letter in paper
+    assert voice.startswith("[voice message voice.ogg (audio/ogg, 4 bytes): /")

@@ -20,7 +20,7 @@ async def undo(context: CommandContext, turns: int) -> None:
 @command(surfaces={"chat"}, role="user", busy=False)
 async def retry(context: CommandContext) -> None:
     """Take back the last turn and send its message again."""
-    await context.stream(conversation(context).retry(authority=context.authority))
+    await context.retry()
 
 
 @command(surfaces={"chat"}, role="user")
