@@ -228,7 +228,8 @@ class Remembered:
 
     def _clean(self, *, now: bool = False) -> None:
         """Free the room of what is kept no more. Of what came in the last hour some may yet be
-        kept; *now* it goes too, unless a call runs."""
+        kept; *now* it goes too, unless a call runs.
+        """
         with self._lock:
             now = now and not any(self._place("running").glob("*.json"))
             self._tidy_indexes(all_go=now)
