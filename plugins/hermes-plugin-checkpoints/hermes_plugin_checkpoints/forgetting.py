@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from hermes import Erased, Event, Forgotten, Observer, PluginContext, SessionInfo
 from hermes_plugin_checkpoints.store import Remembered
@@ -26,7 +27,7 @@ class Forgetting(Observer):
 
     async def _left(self, session: str) -> set[str]:
         """Name the turns of which nothing was forgotten."""
-        runtime = self._context.runtime
+        runtime: Any = self._context.runtime
         if runtime is None or await runtime.store.session(session) is None:
             return set()
         records = await runtime.store.records(session)
