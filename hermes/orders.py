@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 YES = frozenset({"yes", "y", "ok", "okay", "approve"})
 NO = frozenset({"no", "n", "deny"})
+AGAIN = 10.0
+"""Seconds that an answer waits, after a start, for the question to be asked again."""
 LATE = "That question is answered or expired."
 BUSY = "A turn is running: wait for it, or /stop first."
 
@@ -36,6 +40,7 @@ class ChatContext(CommandContext):
         self.role = inbound.role or "guest"
         self.person = inbound.person
         self.said: list[str] = []
+        self.picks: tuple[str, tuple[str, ...]] = ("", ())
         self.posted = False
         """The message has become one for the model: it is not ended as a command."""
         self._streams = False
@@ -60,6 +65,9 @@ class ChatContext(CommandContext):
 
     def reply(self, text: str) -> None:
         self.said.append(text)
+
+    def pick(self, command: str, choices: Sequence[str]) -> None:
+        self.picks = (f"/{command}" if choices else "", tuple(choices))
 
     async def ask(self, question: Question) -> Reply:
         return NOBODY
@@ -119,6 +127,15 @@ class Open(msgspec.Struct, frozen=True):
     """Id of the message whose turn asks."""
 
 
+class Said(NamedTuple):
+    """What a command replies."""
+
+    text: str
+    order: str = ""
+    """The command that the buttons give, each with its label."""
+    choices: tuple[str, ...] = ()
+
+
 class Orders:
     """Takes commands and answers out of what comes in."""
 
@@ -126,6 +143,9 @@ class Orders:
         self._gateway = gateway
         self._slash = gateway.runtime.host.slash
         self._questions: dict[SessionKey, list[Open]] = {}
+        """By place: in a group everybody sees them, whosever they are to answer."""
+        self._resuming: dict[SessionKey, set[str]] = {}
+        """Places to conversations whose interrupted turn goes on, and may ask again."""
 
     def menu(self) -> list[tuple[str, str]]:
         """Name and summary of every command, for a platform's own menu."""
@@ -134,31 +154,60 @@ class Orders:
     def open_question(self, inbound: Inbound, asked: Asked) -> None:
         """Remember a question of a chat, whose message caused it and whom it is for."""
         question = Open(asked, inbound.person, inbound.id)
-        self._questions.setdefault(inbound.key, []).append(question)
+        self._questions.setdefault(_place(inbound), []).append(question)
 
     def close_questions(self, inbound: Inbound) -> None:
         """Forget the questions of a turn that is over: nobody can answer them any more."""
-        left = [each for each in self._questions.pop(inbound.key, ()) if each.cause != inbound.id]
+        place = _place(inbound)
+        left = [each for each in self._questions.pop(place, ()) if each.cause != inbound.id]
         if left:
-            self._questions[inbound.key] = left
+            self._questions[place] = left
+
+    def expect_questions(self, inbound: Inbound, session: str) -> None:
+        """Say that a turn goes on which may have asked something in an earlier life."""
+        self._resuming.setdefault(_place(inbound), set()).add(session)
+
+    async def _asked_again(self, inbound: Inbound) -> None:
+        """Before anything is taken for an answer, let a resumed turn ask again what it had asked:
+        somebody may have answered while nobody was there.
+        """
+        place = _place(inbound)
+        sessions = self._resuming.get(place)
+        if sessions is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN):
+                while True:
+                    waiting = await self._gateway.runtime.questions.pending(sessions)
+                    if not waiting - self._ids(place):
+                        break
+                    await asyncio.sleep(0.1)
+        self._resuming.pop(place, None)
+
+    def _ids(self, place: SessionKey) -> set[str]:
+        return {each.asked.id for each in self._questions.get(place, ())}
 
     async def answer(self, inbound: Inbound) -> Admission:
-        """Answer a question by a pressed button."""
+        """Answer a question by a pressed button; what a command offered gives that command."""
+        if (order := self._slash.parse(f"{inbound.answers} {inbound.text}")) is not None:
+            await self._run(inbound, *order)
+            return Admission("command")
         await self._gateway.intake.finish(inbound, "command", await self.say(inbound, inbound.text))
         return Admission("command")
 
     async def say(self, inbound: Inbound, choice: str, text: str = "") -> str:
         """Answer a question of this chat; give what is to be said of it, if anything.
 
-        It is the person's who caused it, or an owner's, to answer.
+        It is the person's who caused it, or an owner's, to answer; a guest allows nothing.
         """
-        here = self._questions.get(inbound.key, [])
-        for question in here:
+        await self._asked_again(inbound)
+        here = self._questions.get(_place(inbound), [])
+        meant = [each for each in here if inbound.answers in ("", each.asked.id)]
+        theirs = [each for each in meant if _may_answer(inbound, each)]
+        if meant and not theirs:
+            return "That question is not for you."
+        for question in sorted(theirs, key=lambda each: each.person != inbound.person)[:1]:
             asked = question.asked
-            if inbound.answers and asked.id != inbound.answers:
-                continue
-            if inbound.person != question.person and inbound.role != "owner":
-                return "That question is not for you."
             if choice and asked.choices and choice not in (*asked.choices, "deny"):
                 return f"Answer with one of: {', '.join(asked.choices)}"
             here.remove(question)
@@ -174,8 +223,8 @@ class Orders:
         choices whatever is said. Anything else is a message.
         """
         text = inbound.text.strip()
-        asked = next((q.asked for q in self._questions.get(inbound.key, ())
-                      if q.person == inbound.person), None)  # fmt: skip
+        asked = next((q.asked for q in self._questions.get(_place(inbound), ())
+                      if q.person == inbound.person and _may_answer(inbound, q)), None)  # fmt: skip
         if asked is None or text.startswith("/"):
             return None
         if asked.purpose == "approval":
@@ -188,6 +237,8 @@ class Orders:
 
     async def take(self, inbound: Inbound) -> bool:
         """Run *inbound* if it is a command, or an answer in words. False for a message."""
+        if not inbound.text.startswith("/"):
+            await self._asked_again(inbound)
         if (answer := self._in_words(inbound)) is not None:
             said = await self.say(inbound, *answer)
             if said != LATE:  # else nobody waited for it: a message like any
@@ -200,18 +251,19 @@ class Orders:
         return True
 
     async def _run(self, inbound: Inbound, name: str, rest: str) -> None:
-        said: str | None
+        said: Said | None
         try:
             said = await self._say(inbound, name, rest)
         except HermesError as error:
-            said = str(error)
+            said = Said(str(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             self._gateway.log.error("command failed", command=name, error=one_line(error))
-            said = f"/{name} failed: {one_line(error)}"
+            said = Said(f"/{name} failed: {one_line(error)}")
         if said is not None:
-            await self._gateway.intake.finish(inbound, "command", said)
+            finish = self._gateway.intake.finish
+            await finish(inbound, "command", said.text, question=said.order, choices=said.choices)
 
-    async def _say(self, inbound: Inbound, typed: str, rest: str) -> str | None:
+    async def _say(self, inbound: Inbound, typed: str, rest: str) -> Said | None:
         """Run a command; give its reply, or None where it became a message to the model."""
         name, command = self._slash.find(typed)
         if not allows(inbound.role or "guest", command.role):
@@ -225,4 +277,16 @@ class Orders:
         await command.run(context, command.words(rest), f"/{name}")
         if context.posted:
             return None
-        return "\n".join(context.said) or ("" if context.quiet else "Done.")
+        text = "\n".join(context.said) or ("" if context.quiet else "Done.")
+        return Said(text, *context.picks)
+
+
+def _place(inbound: Inbound) -> SessionKey:
+    return msgspec.structs.replace(inbound.key, person="")
+
+
+def _may_answer(inbound: Inbound, question: Open) -> bool:
+    if inbound.role == "owner":
+        return True
+    allowing = question.asked.purpose == "approval" and not allows(inbound.role or "guest", "user")
+    return inbound.person == question.person and not allowing

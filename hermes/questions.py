@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Set
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from hermes.errors import Conflict
 from hermes.events import Answered, Asked
+from hermes.identity import now
 from hermes.killpoint import reach
 from hermes.records import QuestionAnswered, QuestionPut
+from hermes.session import Authority
 from hermes.store import Enqueue, SetState, Settle, Store
 from hermes.turn import NOBODY, Ask, Question, Reply
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 QUEUE = "questions"
 POLL = 1.0
 """Seconds between looks for an answer that another process took."""
+EXPIRED = Reply("deny", "nobody answered in time")
 
 
 class Questions:
@@ -42,7 +45,7 @@ class Questions:
         turn: str,
         emit: Emit,
         *,
-        can_ask: bool,
+        authority: Authority,
         cancelled: asyncio.Event,
     ) -> Ask:
         """Make the `Ask` of one turn. *cancelled* tells a stop, which ends its questions, from the
@@ -51,7 +54,7 @@ class Questions:
         spent: set[str] = set()
 
         async def ask(question: Question) -> Reply:
-            if not can_ask:
+            if not _somebody(authority, question):
                 return NOBODY
             identity = _identity(transcript.session, turn, question, len(spent))
             open_turn = transcript.fold.turn
@@ -72,9 +75,11 @@ class Questions:
     async def _put(
         self, transcript: Transcript, turn: str, identity: str, question: Question, emit: Emit
     ) -> Reply:
-        until = int((time.time() + question.seconds) * 1e6)
         open_turn = transcript.fold.turn
-        if open_turn is None or identity not in open_turn.asked:
+        before = open_turn.asked.get(identity) if open_turn else None  # in another life of the turn
+        until = before.until if before else 0
+        until = until or now() + int(question.seconds * 1e6)
+        if before is None:
             transcript.note(
                 QuestionPut(
                     id=identity,
@@ -99,8 +104,14 @@ class Questions:
         try:
             await transcript.commit((Enqueue(QUEUE, identity, item),))
             reach("question.put")
-            emit(Asked(identity, question.text, question.choices, question.purpose, question.about))
-            reply = await self._wait(identity, question.seconds)
+            reply = await self._kept(identity) if before else None
+            if reply is None and now() < until:
+                emit(
+                    Asked(
+                        identity, question.text, question.choices, question.purpose, question.about
+                    )
+                )
+            reply = reply or await self._wait(identity, until)
         finally:
             self._waiting.pop(identity, None)
         transcript.note(
@@ -111,20 +122,34 @@ class Questions:
         emit(Answered(identity, reply.choice, reply.by))
         return reply
 
-    async def _wait(self, identity: str, seconds: float) -> Reply:
+    async def _wait(self, identity: str, until: int) -> Reply:
         future = self._waiting[identity]
-        deadline = time.monotonic() + seconds
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                if await self._end(identity, "expired"):
-                    return Reply("deny", "nobody answered in time")
+            left = (until - now()) / 1e6
+            if left <= 0 and await self._end(identity, "expired"):
+                return EXPIRED
             try:
                 return await asyncio.wait_for(asyncio.shield(future), max(0.01, min(POLL, left)))
             except TimeoutError:
-                kept = await self._store.state("process", "", f"answer/{identity}")
-                if kept is not None:
-                    return msgspec.json.decode(kept, type=Reply)
+                if (kept := await self._kept(identity)) is not None:
+                    return kept
+                if left <= 0:
+                    return EXPIRED
+
+    async def _kept(self, identity: str) -> Reply | None:
+        """Give the answer that another process, or this one's earlier life, took."""
+        kept = await self._store.state("process", "", f"answer/{identity}")
+        return None if kept is None else msgspec.json.decode(kept, type=Reply)
+
+    async def pending(self, sessions: Set[str]) -> set[str]:
+        """Give the ids of the questions of these conversations that wait, here or for a resume."""
+        items = await self._store.pending(QUEUE)
+        return {item.key for item in items if _item(item.item)["session"] in sessions}
+
+    async def expire(self, ids: Iterable[str]) -> None:
+        """End questions of a turn that is over and asks them no more."""
+        for identity in ids:
+            await self._end(identity, "expired")
 
     async def _end(self, identity: str, end: str) -> bool:
         try:
@@ -140,7 +165,10 @@ class Questions:
             open_items = {item.key: item for item in await self._store.pending(QUEUE)}
             if waiting is not None or identity not in open_items:
                 return False
-        until = int((time.time() + 3600) * 1e6)
+            if _item(open_items[identity].item)["until"] <= now():
+                await self._end(identity, "expired")
+                return False
+        until = now() + 3_600_000_000
         kept = SetState("process", "", f"answer/{identity}", msgspec.json.encode(reply), until)
         try:
             await self._store.commit((Settle(QUEUE, identity, f"answered:{reply.choice}"), kept))
@@ -149,6 +177,16 @@ class Questions:
         if waiting is not None and not waiting.done():
             waiting.set_result(reply)
         return True
+
+
+def _somebody(authority: Authority, question: Question) -> bool:
+    """Whether anybody who may answer sees it: what a guest does is not theirs to allow (§7.1)."""
+    alone = authority.role == "guest" and not authority.group
+    return authority.can_ask and not (question.purpose == "approval" and alone)
+
+
+def _item(item: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(item, type=dict[str, Any])
 
 
 def _identity(session: str, turn: str, question: Question, number: int) -> str:

@@ -209,7 +209,8 @@ class Toolbox:
 
         The result of an effect is made durable while other calls still run; those of `READ` calls
         wait for the end of the step. When cancelled, what finished keeps its result, the rest says
-        that it was cancelled.
+        that it was cancelled. Where it is the process that ends, a call that has not begun has no
+        result: the resumed turn asks again whether it may run (§7.1).
         """
         noted: set[int] = set()
         ended = [asyncio.Event() for _ in prepared]
@@ -231,15 +232,21 @@ class Toolbox:
                     await self.transcript.commit()
             ended[place].set()
 
+        goes_on = False
         try:
             async with asyncio.TaskGroup() as group:
                 for place in range(len(prepared)):
                     group.create_task(one(place))
+        except asyncio.CancelledError:
+            goes_on = not turn.cancelled.is_set()
+            raise
         finally:
             for place, mine in enumerate(prepared):
-                if place not in noted:
-                    result = results.get(place) or self._cut_short(turn, mine, scratch)
-                    self.transcript.note(result, turn.input.id)
+                began = place in results or ("began", mine.use.id) in scratch
+                if place in noted or (goes_on and not began):
+                    continue
+                result = results.get(place) or self._cut_short(turn, mine, scratch)
+                self.transcript.note(result, turn.input.id)
 
     async def _finish(
         self, turn: Turn, mine: Prepared, index: int, scratch: dict[Any, Any]

@@ -158,6 +158,7 @@ class Turns:
             brings = letter.ending(result) if letter.resume and letter.ending else ()
             await agent.transcript.commit(await self._lapsed(info.id), brings)
             letter.ended = letter.resume
+            await self._runtime.questions.expire(_unanswered(open_turn))
             letter.emit(Notice(failure.message))
             return result
         letter.emit(Notice("Going on with the turn that was interrupted."))
@@ -194,7 +195,7 @@ class Turns:
                 agent.transcript,
                 id,
                 emit,
-                can_ask=letter.authority.can_ask,
+                authority=letter.authority,
                 cancelled=letter.cancelled,
             ),
             cancelled=letter.cancelled,
@@ -349,7 +350,9 @@ class Turns:
         agent.transcript.note(ended, turn.input.id)
         reach("turn.ending")
         brings = letter.ending(result) if letter.ending else ()
+        asked = _unanswered(agent.transcript.fold.turn)
         await agent.transcript.commit((), (held.give_back(), *brings))
+        await self._runtime.questions.expire(asked)
         held.ended = True
         letter.ended = True
         reach("turn.ended")
@@ -443,9 +446,10 @@ class _Held:
     async def stop(self) -> None:
         """End it: a turn that the process's end cut short leaves its conversation free."""
         self._agent.transcript.owner = ""
-        if self._renewing is not None:
-            self._renewing.cancel()
-        if self.taken and not self.ended:
+        if self._renewing is None:
+            return
+        self._renewing.cancel()
+        if not self.ended:  # `taken` may not know of a commit that the end cut short
             with contextlib.suppress(StoreError):
                 await self._runtime.store.commit((self.give_back(),))
 
@@ -461,6 +465,11 @@ class _Held:
                 return
             except StoreError as error:
                 self._runtime.log.warning("lease not renewed", error=one_line(error))
+
+
+def _unanswered(turn: OpenTurn | None) -> set[str]:
+    """The questions of a turn that are nobody's to answer any more once it is over."""
+    return turn.asked.keys() - turn.answered.keys() if turn else set()
 
 
 def _ending() -> bool:

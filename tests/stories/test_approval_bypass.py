@@ -404,7 +404,11 @@ async def test_code_that_calls_tools_passes_the_same_gate(
 
         def call(tool: str, command: str, authority: Any) -> ToolCall:
             nobody = runtime.questions.asker(
-                agent.transcript, "t", lambda e: None, can_ask=False, cancelled=asyncio.Event()
+                agent.transcript,
+                "t",
+                lambda e: None,
+                authority=owner(can_ask=False),
+                cancelled=asyncio.Event(),
             )
             return ToolCall(
                 ToolRequest(
