@@ -239,13 +239,14 @@ class Intake:
 
     def authority(self, inbound: Inbound) -> Authority:
         """What the sender of a message may do."""
-        return self._vouched(inbound) or Authority(
+        authority = self._vouched(inbound) or Authority(
             inbound.key.platform,
             person=inbound.person or inbound.sender.id,
             role=inbound.role or "guest",
             can_ask=True,
             group=inbound.group,
         )
+        return msgspec.structs.replace(authority, place=inbound.answer_to or inbound.key)
 
     def _vouched(self, inbound: Inbound) -> Authority | None:
         """What the platform vouches for, where no person sent the message."""
