@@ -363,10 +363,13 @@ class Intake:
 
     # -- ends ---------------------------------------------------------------------------------
 
-    async def finish(self, inbound: Inbound, end: str, text: str = "") -> None:
-        """Give a message its end, with a reply if there is one, in one commit."""
+    async def finish(self, inbound: Inbound, end: str, text: str = "", **fields: Any) -> None:
+        """Give a message its end, with a reply if there is one, in one commit. *fields* are further
+        ones of the reply's `Outgoing`.
+        """
         changes: list[Change] = [settled(inbound, end)]
-        parcel = Parcel(entry_key(inbound), _answer(inbound, text))
+        reply = msgspec.structs.replace(_answer(inbound, text), **fields)
+        parcel = Parcel(entry_key(inbound), reply)
         if text:
             changes.append(enqueue(parcel))
         await self._runtime.store.commit(changes)

@@ -26,7 +26,7 @@ from hermes.chain import Link
 from hermes.children import ProcessChildren
 from hermes.conversation import Conversation
 from hermes.errors import NotFound, PluginError, one_line
-from hermes.events import AgentEvicted, Event
+from hermes.events import AgentEvicted, Event, Forgotten
 from hermes.grants import Grants
 from hermes.identity import new_id, now
 from hermes.mailbox import Mailbox
@@ -298,6 +298,11 @@ class Runtime:
         if self._agents.pop(id, None) is not None:
             self.log.debug("agent evicted", session=id, reason=reason)
             self.observe(SessionInfo(id), AgentEvicted(id, reason))
+
+    def forgotten(self, id: SessionId) -> None:
+        """Tell everybody that a conversation, or turns of it, were erased from the store."""
+        self.evict(id, "forgotten")
+        self.observe(SessionInfo(id), Forgotten(id))
 
     def toolbox(self, transcript: Transcript, info: SessionInfo, tools: Any) -> Toolbox:
         """Make the toolbox of a conversation."""

@@ -71,6 +71,10 @@ async def test_somebody_writes_and_is_answered_and_asked(home: Path) -> None:
             await shows(anna, "Done.")
             anna.say("/status")
             await shows(anna, "openai:test")
+            anna.say("/model")
+            await shows(anna, "/model PROVIDER:MODEL chooses one.")
+            anna.press("replay:demo")
+            await shows(anna, "This conversation goes on with replay:demo.")
     assert b"from the shell" in model.requests[-1].raw
 
 

@@ -69,7 +69,7 @@ class WebhookSettings(msgspec.Struct, frozen=True):
     """Whether the gateway serves them."""
     host: str = "127.0.0.1"
     """Address to listen on: a reverse proxy brings what comes from outside."""
-    port: int = 8644
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8644
     """Port to listen on; 0 takes any that is free."""
     secret: Secret = Secret("env:WEBHOOK_SECRET")
     """The secret of routes that name none."""
