@@ -209,12 +209,11 @@ class ProcessChildren(Children):
         tenth of a rename; what is longer, runs elsewhere or is gone as a whole file.
         """
         self._about = self._about or identity(os.getpid())
-        file = self._run / f"children-{self._owner}.json"
+        file = private(self._run) / f"children-{self._owner}.json"
         record = Record(self._owner, **self._about, tokens=self._tokens)
         data = msgspec.json.encode(record)
         if self._tokens and len(data) <= PAGE and not _elsewhere(record):
             if self._file < 0:
-                private(self._run)
                 self._file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if (size := os.fstat(self._file).st_size) <= PAGE:
                 os.pwrite(self._file, data.ljust(size), 0)
