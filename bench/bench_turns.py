@@ -141,8 +141,10 @@ async def over_api(options: argparse.Namespace, home: Path, url: str) -> None:
         await watched(options, pid, watch, api_talk(options.port, watch))
 
 
-def flooding(size: int) -> Callable[[Exchange], Say | str]:
-    """Give a model that has a command run in each turn, which gives *size* bytes, and answers."""
+def flooding(size: int, missed: list[str]) -> Callable[[Exchange], Say | str]:
+    """Give a model that has a command run in each turn, which gives *size* bytes, and answers. What
+    came instead is *missed*.
+    """
     command = f"seq -f 'line %014.0f' 1 {size // 20}"
     asks = Say(calls=(Call("terminal", json.dumps({"command": command})),))
 
@@ -151,7 +153,7 @@ def flooding(size: int) -> Callable[[Exchange], Say | str]:
         if last["role"] != "tool":
             return asks
         if "left out" not in last["content"]:
-            return f"The command did not give {size} bytes: {last['content'][:500]}"
+            missed.append(last["content"][:300])
         return ANSWER
 
     return answer
@@ -159,8 +161,9 @@ def flooding(size: int) -> Callable[[Exchange], Say | str]:
 
 async def with_outputs(options: argparse.Namespace, home: Path) -> None:
     config = {"api-server": {"enabled": True, "port": options.port}}
+    missed: list[str] = []
     async with (
-        OpenAIServer(always=flooding(options.outputs), keep=1) as model,
+        OpenAIServer(always=flooding(options.outputs, missed), keep=1) as model,
         gateway(home, model.url, config) as pid,
     ):
         await Connection(options.port).served()
@@ -181,6 +184,7 @@ async def with_outputs(options: argparse.Namespace, home: Path) -> None:
         print(f"  more at the end          {(end.memory - start.memory) / 1e6:8.1f} MB"
               f" {end.files - start.files:4} files {end.threads - start.threads:4} threads"
               "  (aim: at most 150, 20, 5)")  # fmt: skip
+        print(f"  turns whose command was not run {len(missed)}: {set(missed) or 'none'}")
 
 
 async def over_telegram(options: argparse.Namespace, home: Path, url: str) -> None:
