@@ -305,7 +305,7 @@ async def test_a_running_hermes_shows_no_secret_and_leaves_no_core(
 ) -> None:
     system.model.will(Say("late", hold=asyncio.Event()))
     ended, dumped = _aborted([str(PROGRAM), "-z", "hello"], system, planted, tmp_path)
-    await system.model.asked()
+    await system.model.asked(seconds=60)
     try:
         shown = Path(f"/proc/{ended.pid}/environ").read_bytes().decode()
     except PermissionError:  # not root: nobody of the same person sees it at all
