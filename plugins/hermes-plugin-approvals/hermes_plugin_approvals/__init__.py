@@ -35,5 +35,10 @@ def hermes_commands() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [
-        Offer("approvals", "hermes_plugin_approvals.settings:Settings", "When a person is asked")
+        Offer(
+            "approvals",
+            "hermes_plugin_approvals.settings:Settings",
+            "When a person is asked",
+            guard=True,
+        )
     ]
