@@ -360,6 +360,31 @@ async def test_a_denied_command_in_a_text_of_an_unknown_tool_is_asked_about(make
     assert (await gate(unknown, {"what": "ls", "why": "not (a command"}, yolo=True)).text == "ran"
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["echo ../*", "echo */../../*", "for f in ../*; do echo $f; done", "x=(../*); echo done",
+     ": ../o?her", "echo {.,..}/*", "x=..; echo $x/*"],
+)  # fmt: skip
+async def test_a_glob_learns_no_names_elsewhere(gate: Any, workspace: Path, command: str) -> None:
+    (workspace.parent / "other").mkdir()
+    (workspace / "sub").mkdir()
+    await gate(shell, {"command": command})
+    assert "outside of the workspace" in gate.asked[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["echo *", "for f in *.txt; do echo $f; done", "grep -E /api/v[0-9]+ a.txt", "echo what?",
+     "echo http://host/?a=1", "[ -f *.txt ]"],
+)  # fmt: skip
+async def test_what_only_looks_like_one_or_stays_here_is_not_asked_about(
+    gate: Any, workspace: Path, command: str
+) -> None:
+    (workspace / "a.txt").write_text("x")
+    assert (await gate(shell, {"command": command})).text == "ran"
+    assert not gate.asked
+
+
 async def test_the_question_says_that_a_file_elsewhere_may_hold_secrets(gate: Any) -> None:
     await gate(shell, {"command": "cat /srv/app/.env /srv/app/notes"})
     assert "/srv/app/.env, outside of the workspace, and may hold secrets" in gate.asked[0]
