@@ -42,7 +42,9 @@ class Checkpoints(Middleware):
     def __init__(self, context: PluginContext) -> None:
         self._settings: Settings = context.settings
         self._state, self._log = context.state, context.log
-        self.remembered = Remembered(context.paths.data, self._settings, context.paths.home)
+        self.remembered = Remembered(
+            context.paths.data, self._settings, context.paths.home, context.secrets.holds
+        )
         self._asked: OrderedDict[str, str] = OrderedDict()
         self._missed: OrderedDict[Call, None] = OrderedDict()
         self._tidying: asyncio.Task[None] | None = None

@@ -73,6 +73,9 @@ class HonchoMemory(Memory):
         while len(self._last) > KNOWN:
             self._last.popitem(last=False)
 
+    def learns(self, turn: Turn, result: TurnResult) -> bool:
+        return result.status == "ok"
+
     async def record(self, turn: Turn, result: TurnResult) -> None:
         if result.status != "ok":
             return

@@ -76,11 +76,16 @@ class MemoryFiles(Memory):
                 del self._kept[next(iter(self._kept))]
         return kept[2:]
 
+    def learns(self, turn: Turn, result: TurnResult) -> bool:
+        """Only of what stood beside the message or is cited: else there is nothing to count."""
+        texts = turn.input.context, result.reply
+        return any(wording.told(text)[0] for text in texts)
+
     async def record(self, turn: Turn, result: TurnResult) -> None:
         """Count what stood beside the message and what the answer cites."""
         recalled, _ = wording.told(turn.input.context)
         cited, _ = wording.told(result.reply)
-        if recalled or cited:  # else there is nothing to count, and no file to look at
+        if recalled or cited:
             book = self.book(turn.input.authority.memory)
             await asyncio.to_thread(book.note_use, recalled, cited)
 

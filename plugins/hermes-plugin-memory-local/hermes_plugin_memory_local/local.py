@@ -101,6 +101,9 @@ class LocalMemory(Memory):
                 del self._matrices[next(iter(self._matrices))]
         return kept[1], kept[2]
 
+    def learns(self, turn: Turn, result: TurnResult) -> bool:
+        return result.status == "ok" and bool(passages(turn.input.text))
+
     async def record(self, turn: Turn, result: TurnResult) -> None:
         """Keep what was said in a turn that went well, and give meanings to what has none."""
         if result.status == "ok" and (found := passages(turn.input.text)):
