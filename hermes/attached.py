@@ -1,4 +1,4 @@
-"""What a message carries beside its text: fetched, and told to the model."""
+"""What a message carries beside its text: fetched, and told to the model with who speaks."""
 
 from __future__ import annotations
 
@@ -52,10 +52,18 @@ def told(inbound: Inbound) -> str:
     """Give the text of a message with what it carries. Reads files, so it may block.
 
     Where a file lies is always said, since tools can work on it. A text file that is short is
-    there too: a tool may run on another machine, where the file is not.
+    there too: a tool may run on another machine, where the file is not. In a conversation that a
+    group shares, it begins with who speaks.
     """
     lines = [inbound.text] if inbound.text else []
-    return "\n".join([*lines, *(line for each in inbound.attachments for line in _told(each))])
+    text = "\n".join([*lines, *(line for each in inbound.attachments for line in _told(each))])
+    return f"[{_speaker(inbound)}] {text}" if inbound.shared else text
+
+
+def _speaker(inbound: Inbound) -> str:
+    """Give the name of who speaks, as far as a name can be."""
+    name = "".join(c for c in inbound.sender.name if c.isprintable() and c not in "[]")
+    return name.strip()[:60] or inbound.sender.id
 
 
 def _told(file: Attachment) -> list[str]:

@@ -180,7 +180,9 @@ class Intake:
             can_ask=True,
             group=inbound.group,
         )
-        return msgspec.structs.replace(authority, place=inbound.answer_to or inbound.key)
+        own = None if inbound.vouched else inbound.key  # a program hears no answer
+        place = inbound.answer_to or own
+        return msgspec.structs.replace(authority, place=place, shared=inbound.shared)
 
     def _vouched(self, inbound: Inbound) -> Authority | None:
         """What the platform vouches for, where no person sent the message."""
@@ -207,7 +209,8 @@ class Intake:
         before once more.
         """
         info = await (conversation or self.conversation(inbound)).load()
-        text = await asyncio.to_thread(told, inbound) if inbound.attachments else inbound.text
+        reads = bool(inbound.attachments)
+        text = await asyncio.to_thread(told, inbound) if reads else told(inbound)
         letter = self._letter(inbound, Entry(inbound, info.id), text)
         letter.again = again
         self._runtime.mailbox(info.id).put(letter, busy)
@@ -216,7 +219,8 @@ class Intake:
         """Give the conversation that a message belongs to."""
         directory = self._settings.directory or str(Path.home())
         where = inbound.bound or inbound.key
-        return self._runtime.session(where, directory=directory, person=inbound.person)
+        person = inbound.shared or inbound.person
+        return self._runtime.session(where, directory=directory, person=person)
 
     async def _busy(self, inbound: Inbound) -> Busy:
         """Say what a message does to a busy chat: as set for it (`/busy`), else as configured. What

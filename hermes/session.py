@@ -98,6 +98,15 @@ class Authority(msgspec.Struct, frozen=True):
     place: SessionKey | None = None
     """The messenger's chat that the answer goes to, for what is sent there besides; None where
     whoever listens shows what happens."""
+    shared: PersonId = ""
+    """The place itself, where a group has one conversation together."""
+
+    @property
+    def memory(self) -> PersonId:
+        """Whose memory counts: the person's; where a group shares the conversation, its own, since
+        what is remembered of one of them is not for the others.
+        """
+        return self.shared or self.person
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
