@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hermes import ShellCommand
+from hermes import NotFound, Secret, ShellCommand
 from hermes.testing import make_tool
 from hermes_plugin_approvals.settings import Rule, Settings
 from hermes_plugin_approvals.shell import syntax
@@ -443,6 +443,28 @@ async def test_a_small_model_may_allow_what_stays_in_the_workspace(make_gate: An
     await gate(shell, {"command": "make test"}, sources=("mcp:real",))
     await gate(shell, {"command": "make test"}, role="guest")
     assert len(gate.context.models.asked) == asked  # it was not even asked
+
+
+async def test_a_small_model_that_is_not_there_leaves_it_to_a_person(make_gate: Any) -> None:
+    gate = make_gate(Settings(mode="smart"))
+
+    async def missing(*arguments: Any, **options: Any) -> Any:
+        raise NotFound("nonsense:model: no provider is called nonsense")
+
+    gate.context.models.ask = missing
+    gate.person.answers = ["once"]
+    assert (await gate(shell, {"command": "make test"})).text == "ran"
+    assert len(gate.asked) == 1
+
+
+async def test_a_small_model_is_shown_no_secret(make_gate: Any) -> None:
+    gate = make_gate(Settings(mode="smart"), secrets={"KEY": "canary-Xw7-00123"})
+    gate.context.secrets.get(Secret("env:KEY"))
+    gate.context.models.answers = ["APPROVE"]
+    await gate(shell, {"command": "make test KEY=canary-Xw7-00123"})
+    (asked,) = gate.context.models.asked
+    assert "canary" not in asked.text
+    assert "[secret]" in asked.text
 
 
 async def test_a_small_model_that_stalls_leaves_it_to_a_person(make_gate: Any) -> None:
