@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hermes import delivery, intake, opening, runtime, turns
+from hermes import delivery, intake, lessons, opening, runtime, turns
 from hermes.blame import Blame
 from hermes.errors import StoreError
 from hermes.loop import Loop
@@ -45,7 +45,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (delivery, "PATIENCE", 0.3),
         (opening, "RENDER", 0.1),
         (runtime, "OBSERVE", 0.1),
-        (turns, "RECORD", 0.1),
+        (lessons, "RECORD", 0.1),
         (turns, "STOPPED", 0.2),
     ):
         monkeypatch.setattr(module, name, seconds)
