@@ -135,6 +135,8 @@ class Tool(msgspec.Struct, frozen=True):
     hosts: Callable[[Arguments], tuple[str, ...]] | None = None
     """The hosts that a call with these arguments reaches (``name`` or ``name:port``), and no
     others."""
+    source: str = ""
+    """Whose words its description is (`hermes.sources`), where they are not its plugin's."""
 
     @property
     def name(self) -> str:

@@ -308,7 +308,7 @@ class Turns:
         agent.gets_tools = (await runtime.models.info(turn.input.model)).tools
         if fold.opened and (fold.tools or not agent.gets_tools):
             return
-        prompt, tools = await opening(
+        prompt, tools, sources = await opening(
             runtime.prompts,
             runtime.tools,
             info,
@@ -319,11 +319,22 @@ class Turns:
         if not fold.opened:
             relation: Literal["", "child"] = "child" if info.parent else ""
             agent.transcript.note(
-                Opened(prompt=prompt, tools=specs, parent=info.parent, relation=relation)
+                Opened(
+                    prompt=prompt,
+                    tools=specs,
+                    parent=info.parent,
+                    relation=relation,
+                    sources=sources,
+                )
             )
         elif specs:  # it began with a model that has no tools; this one has
             agent.transcript.note(
-                Reprompted(prompt=prompt, tools=specs, reason="the model can use tools")
+                Reprompted(
+                    prompt=prompt,
+                    tools=specs,
+                    reason="the model can use tools",
+                    sources=sources,
+                )
             )
         agent.toolbox = runtime.toolbox(agent.transcript, info, tools)
 
