@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import click
@@ -72,6 +72,11 @@ class CommandContext(ABC):
     @abstractmethod
     def reply(self, text: str) -> None:
         """Say something: a line on standard output, or part of the chat's answer."""
+
+    def pick(self, command: str, choices: Sequence[str]) -> None:
+        """Put buttons under the reply, where the chat has some: who presses one gives ``/command``
+        with it. Elsewhere nothing: the reply says how to choose.
+        """
 
     @abstractmethod
     async def ask(self, question: Question) -> Reply:

@@ -166,8 +166,9 @@ class Config(ConfigView):
         """Write one key, leave every other byte, and say what was done in one line.
 
         Text is read as YAML would, unless the key wants text. A secret goes to ``.env`` and the
-        file keeps the reference. Raises ConfigError, with nothing written, for an unknown key or a
-        value that does not fit.
+        file keeps the reference: where a secret belongs, and where in a map of one's own names
+        (variables, headers) the name says that it is one. Raises ConfigError, with nothing written,
+        for an unknown key or a value that does not fit.
         """
         path = tuple(dotted.split("."))
         if isinstance(value, str) and SHOWN in value:
@@ -179,6 +180,10 @@ class Config(ConfigView):
             fits = not list(schemas.check(value, schema, root, path))
             if not fits:
                 return self._set_secret(path, schema, value)
+        if isinstance(value, str) and self._names_secret(path) and not _refers(value):
+            for issue in schemas.check(value, schema, root, path):
+                raise ConfigError(f"{'.'.join(issue.path)}: {issue.text}")
+            return self._keep_secret(path, value, "${%s}")
         value = schemas.reworded(_parsed(value, schema, root), schema, root)
         for issue in schemas.check(value, schema, root, path):
             raise ConfigError(f"{'.'.join(issue.path)}: {issue.text}")
@@ -195,15 +200,23 @@ class Config(ConfigView):
     def _set_secret(self, path: KeyPath, schema: dict[str, Any], value: str) -> str:
         dotted, state = ".".join(path), self._now()
         present = str(_find(state.file_data, path) or schema.get("default") or "")
-        name = (
-            present[4:]
-            if present.startswith("env:")
-            else re.sub(r"\W", "_", "_".join(path)).upper()
-        )
+        if not present.startswith("env:"):
+            return self._keep_secret(path, value, "env:%s")
+        self._secrets.set(present[4:], value)
+        return f"{dotted}: kept as {present[4:]} in {self._secrets.env_file}"
+
+    def _keep_secret(self, path: KeyPath, value: str, reference: str) -> str:
+        """Write *value* into ``.env`` under the key's name, and *reference* to it into the file."""
+        name = re.sub(r"\W", "_", "_".join(path)).upper()
         self._secrets.set(name, value)
-        if present != f"env:{name}":
-            self._write(lambda document: document.setting(path, f"env:{name}"))
-        return f"{dotted}: kept as {name} in {self._secrets.env_file}"
+        self._write(lambda document: document.setting(path, reference % name))
+        return f"{'.'.join(path)}: kept as {name} in {self._secrets.env_file}"
+
+    def _names_secret(self, path: KeyPath) -> bool:
+        """Whether the last name is one that a person chose, and says that a secret stands there."""
+        _, root = self._schema(path)
+        within = path if root is self._schemas[KERNEL] else path[1:]
+        return bool(within) and looks_secret(path[-1]) and not schemas.declared(root, within)
 
     def _write(self, change: Callable[[Document], str]) -> None:
         with locked_file(self.file):
@@ -483,6 +496,10 @@ def _merged(below: Any, above: Any) -> Any:
     if not isinstance(below, dict) or not isinstance(above, dict):
         return above
     return {**below, **{k: _merged(below.get(k), v) if k in below else v for k, v in above.items()}}
+
+
+def _refers(value: str) -> bool:
+    return bool(REFERENCE.match(value) or _VARIABLE.search(value))
 
 
 def _dropped(data: Any, path: KeyPath) -> Any:

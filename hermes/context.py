@@ -44,6 +44,11 @@ class Secrets(ABC):
     def redact_file(self, path: Path) -> None:
         """Overwrite every secret read so far in a file: for what a program wrote by itself."""
 
+    def holds(self, data: bytes) -> bool:
+        """Whether a known secret stands in *data* as it is: what does so should not be copied."""
+        text = data.decode("utf-8", "replace")
+        return self.redact(text) != text
+
     def add_rule(self, rule: Callable[[str], str]) -> None:
         """Let `redact` apply *rule* too, everywhere: it gives a text without what it takes for
         secrets. Called for every text that is kept or shown, so it has to be quick.

@@ -95,6 +95,18 @@ class Authority(msgspec.Struct, frozen=True):
     """The person asked not to be asked (``--yolo``). Policy decides what that still leaves out."""
     group: bool = False
     """Others read the answers: what is known of one person alone is not said there."""
+    place: SessionKey | None = None
+    """The messenger's chat that the answer goes to, for what is sent there besides; None where
+    whoever listens shows what happens."""
+    shared: PersonId = ""
+    """The place itself, where a group has one conversation together."""
+
+    @property
+    def memory(self) -> PersonId:
+        """Whose memory counts: the person's; where a group shares the conversation, its own, since
+        what is remembered of one of them is not for the others.
+        """
+        return self.shared or self.person
 
 
 class SessionInfo(msgspec.Struct, frozen=True):

@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True):
     on: bool = True
     inner: Inner = Inner()
     servers: dict[str, Inner] = {}
+    own_key: str = ""
+    labels: dict[str, str] = {}
 """
 
 
@@ -333,6 +335,26 @@ def test_setting_a_secret_puts_it_into_env_file_and_keeps_the_reference(good: An
     config.set("good.api_key", "sk-999999")
     assert config.get("good.api_key") == "env:GOOD_API_KEY"
     assert "sk-" not in (good.home / "config.yaml").read_text()
+
+
+def test_a_secret_among_names_of_one_s_own_is_kept_elsewhere_too(good: Any) -> None:
+    config = good.host().config
+    said = config.set("good.labels.GH_TOKEN", "ghp_1234567")
+    assert "ghp_" not in said
+    assert "GOOD_LABELS_GH_TOKEN" in said
+    written = (good.home / "config.yaml").read_text()
+    assert "${GOOD_LABELS_GH_TOKEN}" in written
+    host = good.host()
+    assert host.config.get("good.labels.GH_TOKEN") == "ghp_1234567"
+    assert host.secrets.redact("ghp_1234567") == "[secret]"
+    for value in ("${MINE}", "env:MINE"):  # it refers to one already
+        host.config.set("good.labels.GH_TOKEN", value)
+        assert value in (good.home / "config.yaml").read_text()
+    host.config.set("good.labels.COLOUR", "red")
+    assert "COLOUR: red" in (good.home / "config.yaml").read_text()
+    host.config.set("good.own_key", "~/.ssh/id")  # a struct's own: its author knows what it is
+    assert "own_key: ~/.ssh/id" in (good.home / "config.yaml").read_text()
+    assert "MINE" not in (good.home / ".env").read_text()
 
 
 def test_the_revision_changes_with_the_configuration(good: Any) -> None:

@@ -144,6 +144,8 @@ class Crowd:
                 text, files = "See the file", (Attachment(str(path), "text/plain"),)
             chat = "group" if group else f"private-{person}"
             about = {"chat": chat, "sender": str(person), "group": group, "attachments": files}
+            if group and self.chosen.random() < 0.5:
+                about["thread"] = "7"  # in a topic all of the group have one conversation
             message = self.messengers[name].say(text, **about)
             self.said[name, chat, message.id] = canary
 

@@ -105,7 +105,8 @@ def _place(effect: Effect, path: str, ground: Ground) -> str:
     if not ground.root or not inside(path, ground.root):
         if not writes and ground.public and _is_public(path):
             return ""
-        return f"{'writes' if writes else 'reads'} {path}, outside of the workspace"
+        secret = ", and may hold secrets" if looks_secret(path) else ""
+        return f"{'writes' if writes else 'reads'} {path}, outside of the workspace{secret}"
     if looks_secret(path, ground.root) or looks_secret(_shown(effect.path), ground.root):
         return f"{path} may hold secrets"
     if writes and runs_later(path, ground.root):

@@ -345,6 +345,28 @@ async def test_a_denied_bound_that_is_not_known_makes_a_question_of_yolo(make_ga
     assert gate.asked
 
 
+async def test_a_denied_command_in_a_text_of_an_unknown_tool_is_asked_about(make_gate: Any) -> None:
+    """An MCP server's shell does not say that it runs commands."""
+    gate = make_gate(Settings(deny=("sudo *",)))
+    unknown = make_tool("mcp__own__do", needs=frozenset({"run", "read", "write", "network"}))
+    for arguments in (
+        {"what": "sudo ls"},
+        {"argv": ["/usr/bin/sudo", "ls"]},
+        {"steps": [{"script": "cd /; s''udo ls"}]},
+    ):
+        gate.person.questions.clear()
+        assert (await gate(unknown, arguments, yolo=True)).is_error
+        assert "approvals.deny" in gate.asked[0]
+    assert (await gate(unknown, {"what": "ls", "why": "not (a command"}, yolo=True)).text == "ran"
+
+
+async def test_the_question_says_that_a_file_elsewhere_may_hold_secrets(gate: Any) -> None:
+    await gate(shell, {"command": "cat /srv/app/.env /srv/app/notes"})
+    assert "/srv/app/.env, outside of the workspace, and may hold secrets" in gate.asked[0]
+    assert "/srv/app/notes, outside of the workspace" in gate.asked[0]
+    assert "notes, outside of the workspace, and" not in gate.asked[0]
+
+
 def test_an_allow_rule_that_allows_everything_is_refused() -> None:
     with pytest.raises(ValueError, match="must name tools or commands"):
         Rule("allow")

@@ -46,6 +46,12 @@ async def resume(context: CommandContext, which: str) -> None:
             for info in found
         ]
         context.reply("\n".join(table(rows)) if rows else "There are no conversations yet.")
+        current = context.session.id if context.session is not None else ""
+        titles = [info.title for info in found]
+        context.pick("resume", [
+            info.title if info.title and titles.count(info.title) == 1 else short(info.id)
+            for info in found if info.id != current
+        ])  # fmt: skip
         return
     info = await runtime.find(which)
     if info.person != context.person and context.role != "owner":

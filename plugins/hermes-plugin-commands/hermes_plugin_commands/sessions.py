@@ -264,6 +264,7 @@ async def _forget(
     for info in chosen:
         records = await runtime.store.records(info.id)
         blanked += await runtime.store.erase([info.id], why)
+        runtime.forgotten(info.id)
         for record in records:
             if isinstance(record.body, Finished) and record.body.output.startswith("output:"):
                 name = record.body.output.removeprefix("output:")

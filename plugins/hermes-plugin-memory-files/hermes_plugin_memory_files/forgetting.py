@@ -58,7 +58,7 @@ async def forget(runtime: Runtime, book: Book, about: str, person: str | None) -
     """
     conversations = await runtime.store.erase_text(about, "asked to", person=person)
     for id in conversations:
-        runtime.evict(id, "forgotten")
+        runtime.forgotten(id)
     people = [person] if person is not None else book.people()
     gone = 0
     for memory in await runtime.memories():
