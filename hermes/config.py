@@ -65,6 +65,8 @@ class _State(msgspec.Struct):
     problems: list[Problem]
     revision: str
     unusable: str = ""
+    spoilt: dict[str, str] = {}
+    """Sections in which something is not as it was meant, with the first line about each."""
 
 
 class Config(ConfigView):
@@ -116,13 +118,19 @@ class Config(ConfigView):
     def section(self, name: str) -> Any:
         """Give a section as its validated struct; ``hermes`` is the kernel's own.
 
-        Raises ConfigError for a section that nobody owns, or a file that cannot be used.
+        Raises ConfigError for a section that nobody owns, or a file that cannot be used. Where the
+        struct forbids unknown fields, the section counts as it is written or not at all: a rule
+        that was misspelt must not leave what it forbids allowed.
         """
         if name not in self._sections:
             state = self._usable()
             kind = KernelSettings if name == KERNEL else self._type(name)
             schema = self._schemas.get(name, {})
             data = schemas.prune(self._part(state.data, name), schema, schema)
+            if schemas.resolve(schema, schema).get("additionalProperties") is False:
+                if name in state.spoilt:
+                    raise ConfigError(f"{state.spoilt[name]}; so nothing of {name} counts")
+                data = {k: v for k, v in data.items() if not self._foreign((name, str(k)))}
             try:
                 made = msgspec.convert(data, kind, dec_hook=decode_hook, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
@@ -131,6 +139,9 @@ class Config(ConfigView):
                 raise ConfigError(f"{where}: {name}: {error}") from None
             self._sections[name] = made
         return self._sections[name]
+
+    def spoilt(self, name: str) -> str:
+        return self._usable().spoilt.get(name, "")
 
     def variable(self, name: str) -> str | None:
         if looks_secret(name):
@@ -282,18 +293,20 @@ class Config(ConfigView):
     def _checked(self, document: Document) -> _State:
         """Expand, translate and check. Wrong values are taken out of the data."""
         problems: list[Problem] = []
+        spoilt: dict[str, str] = {}
         data = self._expanded(document.data, document, problems)
         data = self._reworded(translated(data))
         for key, line in document.repeated:
             problems.append(Problem("warning", f"{document.name}:{line}: {key} is written twice"))
         foreign: list[str] = []
         for issue in self._issues(data):
-            if issue.unknown and legacy(issue.path, owned=issue.path[0] in self._schemas):
+            if issue.unknown and self._foreign(issue.path):
                 foreign.append(".".join(issue.path))
                 continue
             where = f"{document.name}:{document.line(issue.path)}: {'.'.join(issue.path)}"
             level: Literal["error", "warning"] = "warning" if issue.unknown else "error"
             problems.append(Problem(level, f"{where}: {issue.text}"))
+            spoilt.setdefault(str(issue.path[0]), f"{where}: {issue.text}")
             if not issue.unknown:
                 data = _dropped(data, issue.path)
         if foreign:
@@ -303,7 +316,14 @@ class Config(ConfigView):
         whole = _merged(data, translated(self._override_data()))
         seen = json.dumps([document.text, self._overrides], default=str, sort_keys=True)
         revision = hashlib.blake2b(seen.encode("utf-8", "replace"), digest_size=8).hexdigest()
-        return _State(document, whole, data, problems, revision)
+        return _State(document, whole, data, problems, revision, spoilt=spoilt)
+
+    def _foreign(self, path: KeyPath) -> bool:
+        """Whether a key is one of Hermes Agent's that we lack."""
+        if not legacy(path, owned=path[0] in self._schemas):
+            return False
+        root = self._schemas.get(path[0], {})
+        return not (len(path) == 2 and schemas.declared(root, path[1:]))
 
     def _issues(self, data: dict[str, Any]) -> list[schemas.Issue]:
         kernel = self._schemas[KERNEL]
@@ -424,6 +444,9 @@ class PluginConfig(ConfigView):
         if name != KERNEL and name not in self._own:
             raise PluginError(self._plugin, f"reads the section {name}, which is not its own")
         return self._config.section(name)
+
+    def spoilt(self, name: str) -> str:
+        return self._config.spoilt(name)
 
     def variable(self, name: str) -> str | None:
         return self._config.variable(name)

@@ -151,6 +151,13 @@ class ConfigView(ABC):
         Raises PluginError for another plugin's section.
         """
 
+    def spoilt(self, name: str) -> str:
+        """Say what in a section is not as it was meant, and so left out; empty where nothing is.
+
+        A struct that forbids unknown fields need not ask: then `section` raises.
+        """
+        return ""
+
     def variable(self, name: str) -> str | None:
         """Give a variable of the environment or of ``.env`` that is no secret; None if not set.
 

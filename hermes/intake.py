@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from hermes.attached import fetched, told
+from hermes.attached import INLINE, fetched, told
 from hermes.chain import Broken, compose, held_by
-from hermes.errors import one_line
+from hermes.errors import HermesError, one_line
 from hermes.following import Following
 from hermes.inbox import Entry, entry_key, settled, taken, waiting
 from hermes.killpoint import reach
@@ -208,12 +208,23 @@ class Intake:
         """Put a message into its conversation's mailbox; *again* means that it asks for the one
         before once more.
         """
-        info = await (conversation or self.conversation(inbound)).load()
-        reads = bool(inbound.attachments)
-        text = await asyncio.to_thread(told, inbound) if reads else told(inbound)
+        conversation = conversation or self.conversation(inbound)
+        info = await conversation.load()
+        if inbound.attachments:
+            text = await asyncio.to_thread(told, inbound, await self._room(conversation))
+        else:
+            text = told(inbound)
         letter = self._letter(inbound, Entry(inbound, info.id), text)
         letter.again = again
         self._runtime.mailbox(info.id).put(letter, busy)
+
+    async def _room(self, conversation: Conversation) -> int:
+        """Give the bytes that a file may have to be read at once: about a quarter of the window."""
+        try:
+            model = await self._runtime.models.info(await conversation.model())
+        except HermesError:  # the turn will say so
+            return INLINE
+        return min(INLINE, model.window or INLINE)
 
     def conversation(self, inbound: Inbound) -> Conversation:
         """Give the conversation that a message belongs to."""

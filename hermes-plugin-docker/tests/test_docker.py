@@ -194,6 +194,11 @@ async def test_no_daemon_and_no_image_are_said_and_nothing_runs(
         ({"network_mode": "host"}, False),
         ({"network_mode": "mynet"}, True),
         ({"host_config": {"Privileged": True}}, False),
+        ({"capabilities": ("CHOWN", "SETUID", "SETGID", "CAP_KILL")}, True),
+        ({"capabilities": ("CHOWN", "sys_admin")}, False),
+        ({"capabilities": ("CAP_SYS_PTRACE",)}, False),
+        ({"capabilities": ("ALL",)}, False),
+        ({"capabilities": ("NET_RAW",)}, False),
     ],
 )
 def test_isolation_is_a_fact_about_the_settings(settings: dict[str, Any], isolated: bool) -> None:

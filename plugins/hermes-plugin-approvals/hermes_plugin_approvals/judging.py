@@ -185,7 +185,7 @@ def _written(readings: Iterable[Reading]) -> tuple[str, ...]:
 def _needs(kinds: set[Any]) -> frozenset[str]:
     """Say what effects of these kinds need."""
     needs = set()
-    if kinds & {"look", "read", "tree", "repository"}:
+    if kinds & {"look", "names", "read", "tree", "repository"}:
         needs.add("read")
     if kinds & {"write", "commit"}:
         needs |= {"read", "write"}

@@ -160,10 +160,10 @@ class Approvals(Middleware):
             if permission is not None:
                 return f"allowed before ({permission.lasts})"
         if not call.authority.can_ask:
-            return ToolResult.error(wording.nobody(call))
+            return ToolResult.error(wording.nobody(call, judgement.objections))
         if self.settings.mode == "smart" and not rule:
             seconds = self.settings.smart_timeout
-            if await smart.approves(call, judgement, seconds, self._log):
+            if await smart.approves(call, judgement, seconds, self._redact, self._log):
                 return "a small model found it ordinary (approvals.mode: smart)"
         asker = self._heard.who_asked(call)
         text = wording.question(call, self._redact, judgement, rule, asker)

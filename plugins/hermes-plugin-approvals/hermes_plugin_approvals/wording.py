@@ -113,11 +113,12 @@ def denied(call: ToolCall, reply: Reply) -> str:
     )
 
 
-def nobody(call: ToolCall) -> str:
+def nobody(call: ToolCall, objections: Sequence[str] = ()) -> str:
     """Tell the model, and so its reader, why nobody was asked and what would mend it."""
     needs = ", ".join(sorted(call.tool.needs))
+    why = "".join(f"; {visible(reason)}" for reason in objections[:2])
     return (
-        f"{call.request.tool} was denied: it needs approval ({needs}) and nobody can be asked"
+        f"{call.request.tool} was denied: it needs approval ({needs}{why}) and nobody can be asked"
         f" here ({call.authority.surface}). To allow it: give the job an allowance that covers"
         " it (hermes grants give), start with --yolo, or do this where a person can answer."
     )
