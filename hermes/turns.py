@@ -14,6 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from hermes.agent import Agent
 from hermes.chain import Broken, compose, held_by
 from hermes.errors import (
@@ -167,6 +169,10 @@ class Turns:
         )
         if not letter.resume:  # its own message is still to come
             again.taking, again.ending = (), None
+            if said.stranger:  # whoever came next lends a stranger's turn nothing of theirs
+                again.authority = msgspec.structs.replace(
+                    letter.authority, role="guest", allowances=(), yolo=False
+                )
         result = await self._turn(info, again, agent, open_turn.id, resumed=True)
         letter.ended = again.ended
         return result
