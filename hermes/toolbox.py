@@ -309,6 +309,14 @@ class Toolbox:
             key=f"{turn.input.id}:{mine.use.id}" if mine.tool.effect is Effect.KEYED else "",
             sources=tuple(self.transcript.fold.sources),
         )
+
+        def another(tool: str, arguments: dict[str, Any]) -> ToolCall | None:
+            text = msgspec.json.encode(arguments).decode()
+            would = self._prepare(ToolUse(mine.use.id, tool, text))
+            would.segment = mine.segment
+            known = would.tool is not None and not would.error
+            return self._make_call(turn, would, index, scratch) if known else None
+
         return ToolCall(
             request,
             mine.tool,
@@ -321,6 +329,7 @@ class Toolbox:
             batch=scratch,
             index=index,
             segment=mine.segment,
+            another=another,
         )
 
     def _shown(self, arguments: dict[str, Any]) -> str:

@@ -34,6 +34,8 @@ def question(
     judgement: Judgement,
     rule: str = "",
     asker: str = "",
+    *,
+    sources: bool = True,
 ) -> str:
     """Say what would run: all of it, or how much is not shown; where; and why it is asked about."""
     needs = judgement.needs if judgement.understood else call.tool.needs
@@ -48,12 +50,23 @@ def question(
         lines.append(cut(redact(f"Asked because: {said}{more}"), SHOWN))
     if asker:
         lines.append(f"NOT YOUR WORDS: this stands in the text from {visible(asker)}.")
+    return "\n".join([*lines, *(whose(call) if sources else ())])
+
+
+def whose(call: ToolCall) -> list[str]:
+    """Name whose text the model had read, in lines of a question."""
+    lines = []
     read = call.request.sources[::-1]  # what was read last stands first
     if strangers := untrusted(read):
         lines.append(f"Not only you: the model had read text from {_listed(strangers)}.")
     if here := own(read):
         lines.append(f"It had read, of this machine: {_listed(here)}.")
-    return "\n".join(lines)
+    return lines
+
+
+def whole(call: ToolCall) -> str:
+    """Write out all the arguments, however long."""
+    return "\n".join(f"{name}: {value}" for name, value in call.request.arguments.items())
 
 
 def _listed(sources: Sequence[str]) -> str:
