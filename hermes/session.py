@@ -63,6 +63,8 @@ class Allowance(msgspec.Struct, frozen=True):
     why: str = ""
     calls: tuple[str, ...] = ()
     """`ToolCall.digest` of exact calls; empty means any that the other bounds cover."""
+    once: bool = False
+    """Each of `calls` once and in this order: a plan. Policy keeps how far it is."""
 
 
 class HeldAllowance(msgspec.Struct, frozen=True):
