@@ -77,11 +77,11 @@ class Approvals(Middleware):
         if do == "deny":
             self._log.warning("refused by a rule", tool=call.request.tool, why=why)
             return ToolResult.error(wording.ruled_out(call, why))
-        unasked = None if do == "ask" else await self._unasked(call, judgement, do, why)
-        if unasked is None and (plan := await self.plans.spend(call, judgement)):
+        if plan := await self.plans.spend(call, judgement):
             granted = call.granted(NAME, f"a step of the plan {plan}")
             result = self._labelled(await call_next(granted), call, judgement)
             return await self.plans.ended(call, plan, result)
+        unasked = None if do == "ask" else await self._unasked(call, judgement, do, why)
         if unasked is None:
             asking = self._asking.setdefault((call.request.session.id, call.digest), asyncio.Lock())
             async with asking:
