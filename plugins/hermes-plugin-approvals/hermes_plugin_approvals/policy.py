@@ -137,7 +137,7 @@ class Approvals(Middleware):
 
     async def _allowances(self, call: ToolCall) -> tuple[Allowance, ...]:
         """Give what was allowed beforehand and stands: the turn's, the conversation's, the
-        person's, the surface's. Of the last three a guest has none.
+        person's, the surface's, the holder's that it is for. But for the first a guest has none.
         """
         authority = call.authority
         runtime: Any = self._context.runtime
@@ -152,7 +152,8 @@ class Approvals(Middleware):
             f"person:{authority.person}",
             f"surface:{authority.surface}",
         )
-        return (*carried, *await grants.of(*holders))
+        named = (authority.holder,) if authority.holder else ()
+        return (*carried, *await grants.of(*holders, *named, text=authority.text))
 
     def _only_looks(self, call: ToolCall, judgement: Judgement) -> bool:
         """Its commands were read, and change nothing."""
