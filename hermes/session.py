@@ -93,6 +93,10 @@ class Authority(msgspec.Struct, frozen=True):
     can_ask: bool = False
     """Somebody can answer a question now. Where nobody can, the answer is "deny" at once."""
     allowances: tuple[Allowance, ...] = ()
+    holder: str = ""
+    """Who else's grants count (``route:github``): policy looks at each call which stand."""
+    text: str = ""
+    """What that holder does (a route's prompt), for grants that were given for it alone."""
     yolo: bool = False
     """The person asked not to be asked (``--yolo``). Policy decides what that still leaves out."""
     group: bool = False

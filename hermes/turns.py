@@ -171,7 +171,7 @@ class Turns:
             again.taking, again.ending = (), None
             if said.stranger:  # whoever came next lends a stranger's turn nothing of theirs
                 again.authority = msgspec.structs.replace(
-                    letter.authority, role="guest", allowances=(), yolo=False
+                    letter.authority, role="guest", allowances=(), holder="", yolo=False
                 )
         result = await self._turn(info, again, agent, open_turn.id, resumed=True)
         letter.ended = again.ended

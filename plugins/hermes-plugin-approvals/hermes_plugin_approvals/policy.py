@@ -77,11 +77,11 @@ class Approvals(Middleware):
         if do == "deny":
             self._log.warning("refused by a rule", tool=call.request.tool, why=why)
             return ToolResult.error(wording.ruled_out(call, why))
-        unasked = None if do == "ask" else await self._unasked(call, judgement, do, why)
-        if unasked is None and (plan := await self.plans.spend(call, judgement)):
+        if plan := await self.plans.spend(call, judgement):
             granted = call.granted(NAME, f"a step of the plan {plan}")
             result = self._labelled(await call_next(granted), call, judgement)
             return await self.plans.ended(call, plan, result)
+        unasked = None if do == "ask" else await self._unasked(call, judgement, do, why)
         if unasked is None:
             asking = self._asking.setdefault((call.request.session.id, call.digest), asyncio.Lock())
             async with asking:
@@ -137,7 +137,7 @@ class Approvals(Middleware):
 
     async def _allowances(self, call: ToolCall) -> tuple[Allowance, ...]:
         """Give what was allowed beforehand and stands: the turn's, the conversation's, the
-        person's, the surface's. Of the last three a guest has none.
+        person's, the surface's, the holder's that it is for. But for the first a guest has none.
         """
         authority = call.authority
         runtime: Any = self._context.runtime
@@ -152,7 +152,8 @@ class Approvals(Middleware):
             f"person:{authority.person}",
             f"surface:{authority.surface}",
         )
-        return (*carried, *await grants.of(*holders))
+        named = (authority.holder,) if authority.holder else ()
+        return (*carried, *await grants.of(*holders, *named, text=authority.text))
 
     def _only_looks(self, call: ToolCall, judgement: Judgement) -> bool:
         """Its commands were read, and change nothing."""
