@@ -17,7 +17,7 @@ _MODULES = {
     "records": "Answer Body Compacted Ended Erased Finished Note Opened QuestionAnswered"
     " QuestionPut Record Reprompted Resumed Rewound Started Steered Unknown UserSaid"
     " decode encode mentions searchable",
-    "events": "AgentEvicted Answered Asked Event Notice PluginEvent SessionReset"
+    "events": "AgentEvicted Answered Asked Event Forgotten Notice PluginEvent SessionReset"
     " StreamRestarted TextChunk ThinkingChunk ToolFinished ToolProgress ToolStarted"
     " TurnFinished UsageReported",
     "resource": "Resource",
@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         Answered as Answered,
         Asked as Asked,
         Event as Event,
+        Forgotten as Forgotten,
         Notice as Notice,
         PluginEvent as PluginEvent,
         SessionReset as SessionReset,

@@ -77,6 +77,8 @@ class _State(msgspec.Struct):
     """Guards that may be meant by a key that nobody knows."""
     broken: bool = False
     """A guard has a wrong value."""
+    spoilt: dict[str, str] = {}
+    """Sections in which something is not as it was meant, with the first line about each."""
 
 
 class Config(ConfigView):
@@ -150,13 +152,19 @@ class Config(ConfigView):
     def section(self, name: str) -> Any:
         """Give a section as its validated struct; ``hermes`` is the kernel's own.
 
-        Raises ConfigError for a section that nobody owns, or a file that cannot be used.
+        Raises ConfigError for a section that nobody owns, or a file that cannot be used. Where the
+        struct forbids unknown fields, the section counts as it is written or not at all: a rule
+        that was misspelt must not leave what it forbids allowed.
         """
         if name not in self._sections:
             state = self._usable()
             kind = KernelSettings if name == KERNEL else self._type(name)
             schema = self._schemas.get(name, {})
             data = schemas.prune(self._part(state.data, name), schema, schema)
+            if schemas.resolve(schema, schema).get("additionalProperties") is False:
+                if name in state.spoilt:
+                    raise ConfigError(f"{state.spoilt[name]}; so nothing of {name} counts")
+                data = {k: v for k, v in data.items() if not self._foreign((name, str(k)))}
             try:
                 made = msgspec.convert(data, kind, dec_hook=decode_hook, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
@@ -165,6 +173,9 @@ class Config(ConfigView):
                 raise ConfigError(f"{where}: {name}: {error}") from None
             self._sections[name] = made
         return self._sections[name]
+
+    def spoilt(self, name: str) -> str:
+        return self._usable().spoilt.get(name, "")
 
     def variable(self, name: str) -> str | None:
         if looks_secret(name):
@@ -200,8 +211,9 @@ class Config(ConfigView):
         """Write one key, leave every other byte, and say what was done in one line.
 
         Text is read as YAML would, unless the key wants text. A secret goes to ``.env`` and the
-        file keeps the reference. Raises ConfigError, with nothing written, for an unknown key or a
-        value that does not fit.
+        file keeps the reference: where a secret belongs, and where in a map of one's own names
+        (variables, headers) the name says that it is one. Raises ConfigError, with nothing written,
+        for an unknown key or a value that does not fit.
         """
         path = tuple(dotted.split("."))
         if isinstance(value, str) and SHOWN in value:
@@ -213,6 +225,10 @@ class Config(ConfigView):
             fits = not list(schemas.check(value, schema, root, path))
             if not fits:
                 return self._set_secret(path, schema, value)
+        if isinstance(value, str) and self._names_secret(path) and not _refers(value):
+            for issue in schemas.check(value, schema, root, path):
+                raise ConfigError(f"{'.'.join(issue.path)}: {issue.text}")
+            return self._keep_secret(path, value, "${%s}")
         value = schemas.reworded(_parsed(value, schema, root), schema, root)
         for issue in schemas.check(value, schema, root, path):
             raise ConfigError(f"{'.'.join(issue.path)}: {issue.text}")
@@ -229,15 +245,23 @@ class Config(ConfigView):
     def _set_secret(self, path: KeyPath, schema: dict[str, Any], value: str) -> str:
         dotted, state = ".".join(path), self._now()
         present = str(_find(state.file_data, path) or schema.get("default") or "")
-        name = (
-            present[4:]
-            if present.startswith("env:")
-            else re.sub(r"\W", "_", "_".join(path)).upper()
-        )
+        if not present.startswith("env:"):
+            return self._keep_secret(path, value, "env:%s")
+        self._secrets.set(present[4:], value)
+        return f"{dotted}: kept as {present[4:]} in {self._secrets.env_file}"
+
+    def _keep_secret(self, path: KeyPath, value: str, reference: str) -> str:
+        """Write *value* into ``.env`` under the key's name, and *reference* to it into the file."""
+        name = re.sub(r"\W", "_", "_".join(path)).upper()
         self._secrets.set(name, value)
-        if present != f"env:{name}":
-            self._write(lambda document: document.setting(path, f"env:{name}"))
-        return f"{dotted}: kept as {name} in {self._secrets.env_file}"
+        self._write(lambda document: document.setting(path, reference % name))
+        return f"{'.'.join(path)}: kept as {name} in {self._secrets.env_file}"
+
+    def _names_secret(self, path: KeyPath) -> bool:
+        """Whether the last name is one that a person chose, and says that a secret stands there."""
+        _, root = self._schema(path)
+        within = path if root is self._schemas[KERNEL] else path[1:]
+        return bool(within) and looks_secret(path[-1]) and not schemas.declared(root, within)
 
     def _write(self, change: Callable[[Document], str]) -> None:
         with locked_file(self.file):
@@ -340,6 +364,7 @@ class Config(ConfigView):
     def _checked(self, document: Document) -> _State:
         """Expand, translate and check. Wrong values are taken out of the data."""
         problems: list[Problem] = []
+        spoilt: dict[str, str] = {}
         data = self._expanded(document.data, document, problems)
         data = self._reworded(translated(data))
         for key, line in document.repeated:
@@ -348,12 +373,13 @@ class Config(ConfigView):
         doubtful: frozenset[str] = frozenset()
         broken = False
         for issue in self._issues(data):
-            if issue.unknown and legacy(issue.path, owned=issue.path[0] in self._schemas):
+            if issue.unknown and self._foreign(issue.path):
                 foreign.append(".".join(issue.path))
                 continue
             where = f"{document.name}:{document.line(issue.path)}: {'.'.join(issue.path)}"
             level: Literal["error", "warning"] = "warning" if issue.unknown else "error"
             problems.append(Problem(level, f"{where}: {issue.text}"))
+            spoilt.setdefault(str(issue.path[0]), f"{where}: {issue.text}")
             if issue.unknown:
                 doubtful |= self._maybe(issue.path)
             else:
@@ -366,13 +392,29 @@ class Config(ConfigView):
         whole = _merged(data, translated(self._override_data()))
         seen = json.dumps([document.text, self._overrides], default=str, sort_keys=True)
         revision = hashlib.blake2b(seen.encode("utf-8", "replace"), digest_size=8).hexdigest()
-        return _State(document, whole, data, problems, revision, doubtful=doubtful, broken=broken)
+        return _State(
+            document,
+            whole,
+            data,
+            problems,
+            revision,
+            spoilt=spoilt,
+            doubtful=doubtful,
+            broken=broken,
+        )
 
     def _maybe(self, path: KeyPath) -> frozenset[str]:
         """Name the guards that an unknown key may be meant for."""
         return self._guards.intersection(
             path[:1] if len(path) > 1 else schemas.close(path[0], self._guards)
         )
+
+    def _foreign(self, path: KeyPath) -> bool:
+        """Whether a key is one of Hermes Agent's that we lack."""
+        if not legacy(path, owned=path[0] in self._schemas):
+            return False
+        root = self._schemas.get(path[0], {})
+        return not (len(path) == 2 and schemas.declared(root, path[1:]))
 
     def _issues(self, data: dict[str, Any]) -> list[schemas.Issue]:
         kernel = self._schemas[KERNEL]
@@ -494,6 +536,9 @@ class PluginConfig(ConfigView):
             raise PluginError(self._plugin, f"reads the section {name}, which is not its own")
         return self._config.section(name)
 
+    def spoilt(self, name: str) -> str:
+        return self._config.spoilt(name)
+
     def variable(self, name: str) -> str | None:
         return self._config.variable(name)
 
@@ -565,6 +610,10 @@ def _merged(below: Any, above: Any) -> Any:
     if not isinstance(below, dict) or not isinstance(above, dict):
         return above
     return {**below, **{k: _merged(below.get(k), v) if k in below else v for k, v in above.items()}}
+
+
+def _refers(value: str) -> bool:
+    return bool(REFERENCE.match(value) or _VARIABLE.search(value))
 
 
 def _dropped(data: Any, path: KeyPath) -> Any:

@@ -124,6 +124,16 @@ class AgentEvicted(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
+class Forgotten(msgspec.Struct, frozen=True, tag=True):
+    """A conversation, or turns of it, were forgotten: what a plugin keeps of them goes too.
+
+    `Store.session` gives None for a conversation that went as a whole; in another, records of the
+    turns are `Erased`.
+    """
+
+    session: str
+
+
 class PluginEvent(msgspec.Struct, frozen=True, tag=True):
     """A plugin's own event. *text* is what a surface that does not know it may show."""
 
@@ -147,6 +157,7 @@ Event: TypeAlias = (
     | TurnFinished
     | SessionReset
     | AgentEvicted
+    | Forgotten
     | PluginEvent
 )
 """Everything that a surface may hear."""

@@ -42,6 +42,7 @@ RESTART = 75
 """Exit status that asks a supervisor to start it again (EX_TEMPFAIL)."""
 UNFIT = 78
 """Exit status that tells a supervisor not to: this configuration cannot start (EX_CONFIG)."""
+ENABLE = "A section enables its part: telegram: {enabled: true} in config.yaml."
 HEARTBEAT = 15.0
 """Seconds between two writings of a status that does not change."""
 
@@ -97,7 +98,7 @@ async def _serve_noted(context: CommandContext) -> None:
     loop.add_signal_handler(signal.SIGUSR1, again.set)
     restarting = asyncio.ensure_future(_stop_when(again, served))
     writing = asyncio.ensure_future(_write_status(context.host, served))
-    settling = asyncio.ensure_future(_settle(runtime, served))
+    settling = asyncio.ensure_future(_settle(context, runtime, served))
     try:
         await served.run()
     except AlreadyRunning as error:
@@ -155,15 +156,29 @@ def _say(runtime: Runtime, blame: Blame, loop: object, what: dict[str, Any]) -> 
     runtime.log.error(what["message"], culprit=culprit or "unknown", error=why)
 
 
-async def _settle(runtime: Runtime, served: Gateway) -> None:
-    """Get ready for months: the first message need not wait for the vendor's SDK, and the garbage
-    collector need not walk all that was imported again and again (pauses of 60 ms to 250 ms).
+async def _settle(context: CommandContext, runtime: Runtime, served: Gateway) -> None:
+    """Say what is served, and get ready for months: the first message need not wait for the
+    vendor's SDK, and the garbage collector need not walk all that was imported again and again
+    (pauses of 60 ms to 250 ms).
     """
     await served.ready.wait()
+    context.reply(_serves(served.status()))
     await _tell_owner(runtime, served)
     await runtime.warm()
     gc.collect()
     gc.freeze()
+
+
+def _serves(parts: dict[str, dict[str, Any]]) -> str:
+    """Say what a gateway serves, to whoever started it here."""
+    if not parts:
+        return f"Nothing is enabled, so nobody is served. {ENABLE}"
+    said = [
+        name.removeprefix("service ")
+        + ("" if part["state"] == "running" else f" ({part['state']})")
+        for name, part in parts.items()
+    ]
+    return f"Serving: {', '.join(said)}. Ctrl+C ends it."
 
 
 async def _stop_when(asked: asyncio.Event, served: Gateway) -> None:

@@ -41,8 +41,9 @@ def listen(host: str, port: int, section: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in bare else socket.AF_INET
     try:
         return socket.create_server((bare, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        why = error.strerror or str(error)
+    except (OSError, OverflowError) as error:  # the latter for no port at all
+        # Python adds the address to the system's words, which are said here already.
+        why = (getattr(error, "strerror", None) or str(error)).partition(" (while ")[0]
         raise HermesError(
             f"cannot listen on {host}:{port}: {why}; set {section}.host or {section}.port"
         ) from None

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, cast
@@ -46,13 +47,26 @@ class Logs:
 
     @contextlib.contextmanager
     def capture(self) -> Iterator[None]:
-        """Take over what libraries log; by themselves they would write to standard error."""
+        """Take over what libraries log and what Python itself says of an error that nobody caught
+        (in a thread, in a destructor); by themselves they would write to standard error, whole.
+        """
         handler = Captured(self)
         logging.getLogger().addHandler(handler)
+        hooks = threading.excepthook, sys.unraisablehook
+
+        def in_thread(died: threading.ExceptHookArgs) -> None:
+            name = died.thread.name if died.thread else ""
+            self.emit("error", "a thread ended in an error", {**_error(died), "thread": name})
+
+        def nowhere(lost: Any) -> None:
+            self.emit("error", "an error that nobody can catch", _error(lost))
+
+        threading.excepthook, sys.unraisablehook = in_thread, nowhere
         try:
             yield
         finally:
             logging.getLogger().removeHandler(handler)
+            threading.excepthook, sys.unraisablehook = hooks
 
     def emit(self, level: str, event: str, fields: dict[str, object]) -> None:
         if LEVELS[level] < LEVELS[self.least]:
@@ -87,8 +101,9 @@ class Captured(logging.Handler):
             if record.exc_info and record.exc_info[0] is not None:
                 fields["exc_info"] = record.exc_info
             self._logs.emit(level, record.getMessage(), fields)
-        except Exception:  # noqa: BLE001  (isolation: a library's own formatting)
-            self.handleError(record)
+        except Exception as error:  # noqa: BLE001  (isolation: a library's own formatting)
+            fields = {"library": record.name, "error": type(error).__name__}
+            self._logs.emit("warning", "a library's line cannot be written", fields)
 
 
 class BoundLog:
@@ -108,6 +123,13 @@ class BoundLog:
 
     def error(self, event: str, **fields: object) -> None:
         self._logs.emit("error", event, {**self._fields, **fields})
+
+
+def _error(died: Any) -> dict[str, object]:
+    """Give the fields of an error that a hook of Python was told of."""
+    said = f"{died.exc_type.__name__}: {died.exc_value}"
+    trace = (died.exc_type, died.exc_value, died.exc_traceback)
+    return {"error": said, "exc_info": trace if died.exc_value is not None else None}
 
 
 def _renderer() -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -40,6 +40,7 @@ class ChatContext(CommandContext):
         self.role = inbound.role or "guest"
         self.person = inbound.person
         self.said: list[str] = []
+        self.picks: tuple[str, tuple[str, ...]] = ("", ())
         self.posted = False
         """The message has become one for the model: it is not ended as a command."""
         self._streams = False
@@ -64,6 +65,9 @@ class ChatContext(CommandContext):
 
     def reply(self, text: str) -> None:
         self.said.append(text)
+
+    def pick(self, command: str, choices: Sequence[str]) -> None:
+        self.picks = (f"/{command}" if choices else "", tuple(choices))
 
     async def ask(self, question: Question) -> Reply:
         return NOBODY
@@ -123,6 +127,15 @@ class Open(msgspec.Struct, frozen=True):
     """Id of the message whose turn asks."""
 
 
+class Said(NamedTuple):
+    """What a command replies."""
+
+    text: str
+    order: str = ""
+    """The command that the buttons give, each with its label."""
+    choices: tuple[str, ...] = ()
+
+
 class Orders:
     """Takes commands and answers out of what comes in."""
 
@@ -175,7 +188,10 @@ class Orders:
         return {each.asked.id for each in self._questions.get(place, ())}
 
     async def answer(self, inbound: Inbound) -> Admission:
-        """Answer a question by a pressed button."""
+        """Answer a question by a pressed button; what a command offered gives that command."""
+        if (order := self._slash.parse(f"{inbound.answers} {inbound.text}")) is not None:
+            await self._run(inbound, *order)
+            return Admission("command")
         await self._gateway.intake.finish(inbound, "command", await self.say(inbound, inbound.text))
         return Admission("command")
 
@@ -235,18 +251,19 @@ class Orders:
         return True
 
     async def _run(self, inbound: Inbound, name: str, rest: str) -> None:
-        said: str | None
+        said: Said | None
         try:
             said = await self._say(inbound, name, rest)
         except HermesError as error:
-            said = str(error)
+            said = Said(str(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
             self._gateway.log.error("command failed", command=name, error=one_line(error))
-            said = f"/{name} failed: {one_line(error)}"
+            said = Said(f"/{name} failed: {one_line(error)}")
         if said is not None:
-            await self._gateway.intake.finish(inbound, "command", said)
+            finish = self._gateway.intake.finish
+            await finish(inbound, "command", said.text, question=said.order, choices=said.choices)
 
-    async def _say(self, inbound: Inbound, typed: str, rest: str) -> str | None:
+    async def _say(self, inbound: Inbound, typed: str, rest: str) -> Said | None:
         """Run a command; give its reply, or None where it became a message to the model."""
         name, command = self._slash.find(typed)
         if not allows(inbound.role or "guest", command.role):
@@ -260,7 +277,8 @@ class Orders:
         await command.run(context, command.words(rest), f"/{name}")
         if context.posted:
             return None
-        return "\n".join(context.said) or ("" if context.quiet else "Done.")
+        text = "\n".join(context.said) or ("" if context.quiet else "Done.")
+        return Said(text, *context.picks)
 
 
 def _place(inbound: Inbound) -> SessionKey:

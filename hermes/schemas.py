@@ -66,6 +66,12 @@ def at(root: dict[str, Any], path: KeyPath) -> dict[str, Any] | None:
     return schema
 
 
+def declared(root: dict[str, Any], path: KeyPath) -> bool:
+    """Whether the last name of *path* is one of a struct's, and not a key that a person chose."""
+    above = at(root, path[:-1]) or {}
+    return any(path[-1] in each.get("properties", {}) for each in _alternatives(above, root))
+
+
 def defaults(schema: dict[str, Any], root: dict[str, Any]) -> Any:
     """Give what holds where nothing is written."""
     inner = resolve(schema, root)

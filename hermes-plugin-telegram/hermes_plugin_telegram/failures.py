@@ -22,6 +22,7 @@ from hermes import Failure, FailureKind
 TOO_LARGE = "entity too large"
 UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 """With these nothing has left this machine."""
+NO_BOT_API = "what answers is no Bot API (telegram.base_url), or a proxy before it"
 MENDS = {
     "auth": "Telegram does not take the bot token: check TELEGRAM_BOT_TOKEN with @BotFather",
     "webhook": "a webhook takes the bot's updates; it is being removed",
@@ -61,7 +62,9 @@ def _meaning(error: TelegramError) -> tuple[FailureKind, str, float | None]:
         return "timeout", "Telegram did not answer in time", None
     if isinstance(error, (BadRequest, ChatMigrated)) or TOO_LARGE in error.message.lower():
         return "bad_request", said, None
-    return "transient", f"Telegram is out of reach: {error.message}", None
+    message, page, _ = error.message.partition(". Parsing the server response")
+    said = f"Telegram is out of reach: {message}"
+    return "transient", f"{said}; {NO_BOT_API}" if page else said, None
 
 
 def webhook_is_set(error: TelegramError) -> bool:

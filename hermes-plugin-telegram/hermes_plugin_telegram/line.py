@@ -231,9 +231,10 @@ def connect(context: PluginContext) -> Line:
     """Make the line; nothing is called yet. May block (TLS, files), so it runs in a thread."""
     settings: TelegramSettings = context.settings
     token = context.secrets.get(settings.token) or ""
-    logging.getLogger("httpx").setLevel(
-        logging.WARNING
-    )  # it logs addresses, and the token is in them
+    # The one logs addresses, and the token is in them; the other logs whole pages of an address
+    # that is no Bot API's. What went wrong is said by `Line.lost`.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("telegram").setLevel(logging.CRITICAL)
     sweep(context.paths.cache / "files", settings.keep_files_days)
     root = settings.base_url.rstrip("/").removesuffix("/bot")
     proxy = context.secrets.get(settings.proxy)

@@ -55,6 +55,8 @@ class TelegramPlatform(Platform):
         if not self._context.secrets.get(settings.token):
             env = self._context.paths.home / ".env"
             return f"no bot token: put TELEGRAM_BOT_TOKEN=… (from @BotFather) into {env}"
+        if not settings.base_url.startswith(("https://", "http://")):
+            return f"telegram.base_url {settings.base_url!r} is no address: it begins with https://"
         if settings.mode == "polling":
             return ""
         if not settings.webhook_url:

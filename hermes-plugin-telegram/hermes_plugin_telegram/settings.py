@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -27,7 +27,7 @@ class TelegramSettings(msgspec.Struct, frozen=True):
     """Public https address that reaches `webhook_listen`; its path is the one we answer to."""
     webhook_listen: str = "127.0.0.1"
     """Address we listen on. One that others can reach needs `webhook_secret` set."""
-    webhook_port: int = 8443
+    webhook_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8443
     """Port we listen on."""
     webhook_secret: Secret = Secret("env:TELEGRAM_WEBHOOK_SECRET")
     """What Telegram must say with each update: 1–256 of A–Z, a–z, 0–9, _ and -. Not set: one is

@@ -12,7 +12,7 @@ import h11
 import msgspec
 from telegram import WebhookInfo
 
-from hermes import Inbox
+from hermes import HermesError, Inbox
 from hermes_plugin_telegram.inbound import Reader
 
 if TYPE_CHECKING:
@@ -28,9 +28,15 @@ async def serve(line: Line, reader: Reader, inbox: Inbox) -> None:
     settings = line.settings
     secret = line.context.secrets.get(settings.webhook_secret)
     hook = Webhook(line, reader, inbox, secret or secrets.token_urlsafe(32))
-    server = await asyncio.start_server(
-        hook.accept, settings.webhook_listen, settings.webhook_port, limit=2**16
-    )
+    try:
+        server = await asyncio.start_server(
+            hook.accept, settings.webhook_listen, settings.webhook_port, limit=2**16
+        )
+    except OSError as error:
+        raise HermesError(
+            f"cannot listen on {settings.webhook_listen}:{settings.webhook_port}"
+            f" (telegram.webhook_listen, .webhook_port): {error.strerror or error}"
+        ) from None
     try:
         await hook.keep_set()
     finally:

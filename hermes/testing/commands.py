@@ -39,6 +39,8 @@ class FakeCommandContext(CommandContext):
         self.replies: list[str] = []
         self.streamed = Events()
         self.switched: list[str] = []
+        self.picks: dict[str, list[str]] = {}
+        """What is offered to be chosen by a button: command to its choices."""
         self.left = False
         self._runtime = runtime
         self._conversation = conversation
@@ -71,6 +73,9 @@ class FakeCommandContext(CommandContext):
 
     def reply(self, text: str) -> None:
         self.replies.append(text)
+
+    def pick(self, command: str, choices: Sequence[str]) -> None:
+        self.picks[command] = list(choices)
 
     async def ask(self, question: Question) -> Reply:
         return await self.asker(question)

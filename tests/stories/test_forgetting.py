@@ -10,6 +10,7 @@ import pytest
 
 from hermes.session import SessionKey
 from hermes.testing import Say
+from hermes.testing.unpacking import unpacked
 
 CANARY = "Ximena Quetzal"
 FORMS = (b"ximena", b"quetzal", rb"\u0058imena")
@@ -20,7 +21,7 @@ def holding(home: Path, forms: tuple[bytes, ...] = FORMS) -> list[str]:
     return [
         str(path.relative_to(home))
         for path in sorted(home.rglob("*"))
-        if path.is_file() and any(form in path.read_bytes().lower() for form in forms)
+        if path.is_file() and any(form in unpacked(path).lower() for form in forms)
     ]
 
 
@@ -33,6 +34,7 @@ async def fill(system: Any, turn: Any, asks: Any, owner: Any) -> str:
             ("memory", {"action": "add", "target": "project", "content": "Run make first"}),
             ("todo", {"todos": [{"id": "1", "content": f"Write to {CANARY}"}]}),
             ("terminal", {"command": "cat people.txt"}),
+            ("terminal", {"command": f"echo {CANARY} > letter.txt"}),
         ),
         Say(f"I will write to {CANARY}."),
         "Sunny.",
@@ -56,7 +58,14 @@ async def fill(system: Any, turn: Any, asks: Any, owner: Any) -> str:
 async def test_forget_leaves_no_byte_of_it(system: Any, turn: Any, asks: Any, owner: Any) -> None:
     id = await fill(system, turn, asks, owner)
     held = holding(system.home)
-    for part in ("journal.db", "memories/USER.md", "outputs/", "logs/hermes.log", "history"):
+    for part in (
+        "journal.db",
+        "memories/USER.md",
+        "outputs/",
+        "logs/hermes.log",
+        "history",
+        "data/checkpoints",
+    ):
         assert any(name.startswith(part) for name in held), f"{part} is among {held}"
 
     asked = await system.run("memory", "forget", CANARY)
@@ -72,6 +81,16 @@ async def test_forget_leaves_no_byte_of_it(system: Any, turn: Any, asks: Any, ow
     shown = await system.run("sessions", "show", id)
     assert "How is the weather?" in shown.out and "Sunny." in shown.out, "the rest stays"
     assert "Run make first" in (await system.run("memory", "list")).out
+
+
+async def test_a_deleted_conversation_leaves_no_copy_of_its_files(
+    system: Any, turn: Any, asks: Any, owner: Any
+) -> None:
+    id = await fill(system, turn, asks, owner)
+    assert any(name.startswith("data/checkpoints") for name in holding(system.home))
+    done = await system.run("sessions", "delete", id, "--yes")
+    assert done.status == 0, done.errors
+    assert not any(name.startswith("data/checkpoints") for name in holding(system.home))
 
 
 async def test_it_is_forgotten_in_a_conversation_that_is_open_elsewhere(

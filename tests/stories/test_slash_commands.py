@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hermes.middleware import Middleware, Next, Stage
+from hermes.provider import ModelInfo
 from hermes.testing import (
     Call,
     FakePlatform,
@@ -90,8 +91,8 @@ class Chat:
     def __init__(self, platform: FakePlatform, chat: str = "1", sender: str = "1") -> None:
         self.platform, self.chat, self.sender = platform, chat, sender
 
-    def say(self, text: str) -> None:
-        self.platform.say(text, chat=self.chat, sender=self.sender)
+    def say(self, text: str, **fields: Any) -> None:
+        self.platform.say(text, chat=self.chat, sender=self.sender, **fields)
 
     @property
     def read(self) -> list[str]:
@@ -105,12 +106,18 @@ class Chat:
                 await asyncio.sleep(0.005)
         return self.read[-1]
 
-    async def ask(self, text: str, answers: int = 1) -> str:
+    async def ask(self, text: str, count: int = 1, **fields: Any) -> str:
         """Say something and wait for what it brings; give the last."""
-        reading = asyncio.ensure_future(self.next(answers))
+        reading = asyncio.ensure_future(self.next(count))
         await asyncio.sleep(0)
-        self.say(text)
+        self.say(text, **fields)
         return await reading
+
+    async def press(self, label: str) -> str:
+        """Press a button of the last message and wait for what it brings."""
+        shown = self.platform.sent[-1]
+        assert label in shown.choices
+        return await self.ask(label, answers=shown.question)
 
 
 def call(seconds: float = 0) -> Say:
@@ -119,7 +126,9 @@ def call(seconds: float = 0) -> Say:
 
 async def test_every_command_does_in_a_chat_what_hermes_agent_has_it_do(tmp_path: Path) -> None:
     platform, other = FakePlatform(), FakePlatform(name="other")
-    provider, store = ScriptedProvider("A1", "A2", "A2 again"), MemoryStore()
+    models = (ModelInfo("model"), ModelInfo("other"))
+    provider = ScriptedProvider("A1", "A2", "A2 again", models=models)
+    store = MemoryStore()
     people = LetIn({"1": "owner"})
     async with open_gateway(
         tmp_path,
@@ -180,6 +189,16 @@ async def test_every_command_does_in_a_chat_what_hermes_agent_has_it_do(tmp_path
         assert await anna.ask("Q6") == "C2"
         assert provider.requests[-1].model == "scripted:other"
         assert "no provider 'nobody'" in await anna.ask("/model nobody:x")
+
+        # what they list can be chosen by a button
+        await anna.ask("/model")
+        assert platform.sent[-1].question == "/model"
+        assert platform.sent[-1].choices == ("scripted:model",)
+        assert "goes on with scripted:model" in await anna.press("scripted:model")
+        await anna.ask("/resume")
+        assert set(platform.sent[-1].choices) == {"Our plan", "Another plan"}
+        assert "Going on with" in await anna.press("Our plan")
+        assert provider.requests[-1].model == "scripted:other"
 
         # /approve, /deny, in words too
         assert "Nothing waits" in await anna.ask("/approve")
@@ -284,6 +303,12 @@ async def test_a_guest_and_a_user_get_what_is_theirs(tmp_path: Path) -> None:
         assert "secret" not in await user.ask("/resume")
         (mine,) = await store.sessions(person="p1")
         assert "no conversation" in await user.ask(f"/resume {mine.id}")
+        await owner.ask("/title The plan")
+        assert "no conversation" in await user.ask("/resume The plan")
+        assert "Going on with" in await owner.ask("/resume The plan")
+        topic = {"group": True, "thread": "7"}  # all of the group are in it
+        assert "no conversation" in await owner.ask("/resume The plan", **topic)
+        assert "secret" not in await owner.ask("/resume", **topic)
         for order in (f"/sessions show {mine.id}", "/platforms pause fake", "/sethome", "/config"):
             assert "is for owners" in await user.ask(order), order
         assert "is for users" in await guest.ask("/new")

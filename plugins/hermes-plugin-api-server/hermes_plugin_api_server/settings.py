@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from hermes import Secret
@@ -14,7 +16,7 @@ class APIServerSettings(msgspec.Struct, frozen=True):
     """Whether the gateway serves it."""
     host: str = "127.0.0.1"
     """Address to listen on. Any but this machine's own (loopback) needs a key."""
-    port: int = 8642
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8642
     """Port to listen on; 0 takes any that is free."""
     key: Secret = Secret("env:API_SERVER_KEY")
     """What clients send as ``Authorization: Bearer …``. Once it is set, everybody must."""

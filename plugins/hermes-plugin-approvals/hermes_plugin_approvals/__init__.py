@@ -17,6 +17,17 @@ def hermes_middleware() -> list[Offer]:
 
 
 @hookimpl
+def hermes_tools() -> list[Offer]:
+    return [
+        Offer(
+            "plan",
+            "hermes_plugin_approvals.plans:propose_plan",
+            "Ask once for several exact calls",
+        )
+    ]
+
+
+@hookimpl
 def hermes_commands() -> list[Offer]:
     return [
         Offer(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from hermes import ShellCommand, Terminal, TerminalError, ToolCall
@@ -42,6 +43,8 @@ class Judgement(NamedTuple):
     """The hosts that its commands reach; an empty one is not known which."""
     commands: tuple[str, ...] = ()
     """The words of each command, as one text each."""
+    perhaps: tuple[str, ...] = ()
+    """Commands that its texts would be, where its tool may run something and does not say what."""
     environment: str = ""
     """Hash of what its commands inherit."""
 
@@ -74,22 +77,24 @@ class Judge:
             )
 
     async def _by_facts(self, call: ToolCall) -> Judgement:
-        refusal = ""
-        if "run" in call.tool.needs:
-            refusal = await self._refusal_of_texts(call)
-        paths = workspace.stated_paths(call) or None
-        return Judgement(refusal, needs=call.tool.needs, paths=paths, hosts=stated_hosts(call))
+        readings = await self._read_texts(call) if "run" in call.tool.needs else []
+        return Judgement(
+            next(filter(None, (hardline.refusal(one, NO_HOME) for one in readings)), ""),
+            needs=call.tool.needs,
+            paths=workspace.stated_paths(call) or None,
+            hosts=stated_hosts(call),
+            perhaps=_written(readings),
+        )
 
-    async def _refusal_of_texts(self, call: ToolCall) -> str:
-        """Look at every text of a call that may run something and does not say what."""
+    async def _read_texts(self, call: ToolCall) -> list[Reading]:
+        """Read every text of a call that may run something and does not say what."""
+        readings = []
         for text in texts(call.request.arguments):
-            try:
-                reading = await read(text, call.request.directory, self._parser, home=NO_HOME)
-            except Unreadable:
-                continue  # no shell command
-            if reason := hardline.refusal(reading, NO_HOME):
-                return reason
-        return ""
+            with contextlib.suppress(Unreadable):  # no shell command
+                readings.append(
+                    await read(text, call.request.directory, self._parser, home=NO_HOME)
+                )
+        return readings
 
     async def _by_commands(self, call: ToolCall, commands: tuple[ShellCommand, ...]) -> Judgement:
         if not commands:
@@ -110,7 +115,13 @@ class Judge:
         for reading in read_:
             if reason := hardline.refusal(reading, surroundings.home):
                 return Judgement(reason, needs=call.tool.needs)
-        return await self._judged(call, terminal, read_, surroundings)
+        judgement = await self._judged(call, terminal, read_, surroundings)
+        if any(command.lasting for command in commands):
+            why = "it goes on when the conversation and Hermes end"
+            objections = (why, *judgement.objections)
+            needs = judgement.needs | {"run"}
+            judgement = judgement._replace(objections=objections, needs=needs, grave=True)
+        return judgement
 
     async def _read(
         self,
@@ -163,19 +174,24 @@ class Judge:
             paths=survey.paths if known else None,
             hosts=hosts if known and all(hosts) else None,
             reaches=hosts,
-            commands=tuple(
-                " ".join(word.text or "?" for word in ran.words)
-                for reading in readings
-                for ran in reading.commands
-            ),
+            commands=_written(readings),
             environment=surroundings.digest,
         )
+
+
+def _written(readings: Iterable[Reading]) -> tuple[str, ...]:
+    """Write each command as one text; ``?`` is a word that is not known before it runs."""
+    return tuple(
+        " ".join(word.text or "?" for word in ran.words)
+        for reading in readings
+        for ran in reading.commands
+    )
 
 
 def _needs(kinds: set[Any]) -> frozenset[str]:
     """Say what effects of these kinds need."""
     needs = set()
-    if kinds & {"look", "read", "tree", "repository"}:
+    if kinds & {"look", "names", "read", "tree", "repository"}:
         needs.add("read")
     if kinds & {"write", "commit"}:
         needs |= {"read", "write"}

@@ -31,6 +31,8 @@ async def verdict(settings: Settings, call: ToolCall, judgement: Judgement) -> t
 
 def _denied_commands(patterns: Iterable[str], call: ToolCall, judgement: Judgement) -> str:
     patterns = tuple(patterns)
+    if any(_any_command(patterns, command) for command in judgement.perhaps):
+        return "ask"  # it may be one, or a text about one
     if not patterns or call.tool.commands is None:
         return ""
     if not judgement.readable:

@@ -18,6 +18,17 @@ def hermes_middleware() -> list[Offer]:
 
 
 @hookimpl
+def hermes_observers() -> list[Offer]:
+    return [
+        Offer(
+            "checkpoints",
+            "hermes_plugin_checkpoints.forgetting:Forgetting",
+            "Forgets the files of what is forgotten",
+        )
+    ]
+
+
+@hookimpl
 def hermes_commands() -> list[Offer]:
     return [
         Offer(

@@ -11,10 +11,11 @@ from pathlib import Path
 import click
 
 from hermes import CommandContext, HermesError, Question, UsageError, command, group
-from hermes_plugin_checkpoints.middleware import TOLD, Told
+from hermes_plugin_checkpoints.entries import Call, Change, Entry, by_turn
+from hermes_plugin_checkpoints.middleware import ASKED, TOLD, Told
 from hermes_plugin_checkpoints.restore import Plan, apply, plan
 from hermes_plugin_checkpoints.settings import Settings
-from hermes_plugin_checkpoints.store import Call, Change, Entry, Remembered, by_turn
+from hermes_plugin_checkpoints.store import Remembered
 
 SHOWN = 8_000
 """Characters of a difference that a chat gets."""
@@ -24,7 +25,7 @@ def remembered(context: CommandContext) -> Remembered:
     """Open what is kept of the context's home."""
     found = context.host.context("checkpoints")
     settings: Settings = found.settings
-    return Remembered(found.paths.data, settings)
+    return Remembered(found.paths.data, settings, found.paths.home, found.secrets.holds)
 
 
 @command(surfaces={"chat"}, role="owner")
@@ -46,36 +47,40 @@ async def rollback(
     listed = by_turn(await asyncio.to_thread(kept.entries, session.id))
     if not listed:
         return context.reply("The agent has changed no files in this conversation.")
+    state = context.host.context("checkpoints").state
     if turns is None:
-        return context.reply(_listing(listed))
+        asked = await state.get(ASKED, scope="session", of=session.id) or {}
+        return context.reply(_listing(listed, asked))
     if turns > len(listed):
         raise UsageError(f"there are {len(listed)} turns that changed files")
     entries = [entry for turn in reversed(listed[:turns]) for entry in turn]
     found = await asyncio.to_thread(plan, entries, kept.now, only=file, force=force)
-    if not found.changes and not found.kept:
+    if not found.changes and not found.kept and not found.missed:
         return context.reply(f"Nothing to undo{f' in {file}' if file else ''}: it is as it was.")
     if diff:
         return context.reply(await asyncio.to_thread(_difference, kept, found))
     done, failed = await asyncio.to_thread(apply, kept.git, found.changes)
     if done:
-        call = Call(session.id, f"rollback-{time.time_ns()}", f"/rollback {turns}", "rollback", "")
+        call = Call(session.id, f"rollback-{time.time_ns()}", f"/rollback {turns}", "")
         await asyncio.to_thread(kept.keep, call, tuple(done))
         told = str(Told(tuple(change.path for change in done)))
-        state = context.host.context("checkpoints").state
         await state.set(TOLD, told, scope="session", of=session.id)
     return context.reply(_report(done, found, failed, bool(force)))
 
 
-def _listing(turns: list[list[Entry]]) -> str:
+def _listing(turns: list[list[Entry]], asked: dict[str, str]) -> str:
     lines = []
     for number, entries in enumerate(turns[:20], 1):
         paths = list(dict.fromkeys(change.path for entry in entries for change in entry.changes))
         names = ", ".join(Path(path).name for path in paths[:3])
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         cut = " (cut short: --all)" if any(entry.cut for entry in entries) else ""
-        asked = " ".join(entries[0].call.text.split())[:60]
-        lines.append(f"{number}. {_ago(entries[-1].time)}: {asked or entries[0].call.tool}{cut}")
-        lines.append(f"   {names}{more}")
+        call = entries[0].call
+        title = " ".join(asked.get(call.turn, call.tool).split())[:60]
+        lines.append(f"{number}. {_ago(entries[-1].time)}: {title}{cut}")
+        lines += [f"   {names}{more}"] if names else []
+        missed = dict.fromkeys(entry.missed for entry in entries if entry.missed)
+        lines += [f"   not all is remembered: {why}" for why in missed]
     lines.append("/rollback N undoes the last N; /rollback N --diff shows it first.")
     return "\n".join(lines)
 
@@ -83,16 +88,18 @@ def _listing(turns: list[list[Entry]]) -> str:
 def _report(done: list[Change], found: Plan, failed: dict[str, str], force: bool) -> str:
     words = {(True, True): "restored", (False, True): "brought back", (True, False): "removed"}
     lines = [f"{words[bool(c.before), bool(c.after)]}: {c.path}" for c in done]
-    lines += [f"left alone, changed since: {path}" for path in found.kept]
+    lines += [f"left alone, {why}: {path}" for path, why in found.kept.items()]
     lines += [f"not restored, {why}: {path}" for path, why in failed.items()]
-    if found.kept and not force:
-        lines.append("--all restores those that changed since, too.")
+    lines += [f"not all was remembered: {why}" for why in found.missed]
+    if found.could and not force:
+        lines.append("--all restores those that others changed, too.")
     return "\n".join(lines)
 
 
 def _difference(kept: Remembered, found: Plan) -> str:
     text = "".join(_of_file(kept, change) for change in found.changes)
-    text += "".join(f"# left alone, changed since: {path}\n" for path in found.kept)
+    text += "".join(f"# left alone, {why}: {path}\n" for path, why in found.kept.items())
+    text += "".join(f"# not all was remembered: {why}\n" for why in found.missed)
     more = len(text) - SHOWN
     return text if more <= 0 else f"{text[:SHOWN]}\n[… {more} more characters]"
 
@@ -103,6 +110,9 @@ def _of_file(kept: Remembered, change: Change) -> str:
     ]
     if any(b"\0" in side for side in sides):
         return f"# binary: {change.path}\n"
+    modes = [side.bits if side else 0 for side in (change.before, change.after)]
+    if sides[0] == sides[1] and all(modes):
+        return f"# mode {modes[0]:o} -> {modes[1]:o}: {change.path}\n"
     before, after = (side.decode("utf-8", "replace").splitlines(keepends=True) for side in sides)
     lines = difflib.unified_diff(before, after, change.path, f"{change.path} (restored)")
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)

@@ -15,11 +15,28 @@ ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding -crlf\n"
 """Stands above any ``.gitattributes`` of a workspace: bytes are kept as they are."""
 
 
+UNKEPT = "unkept"
+
+
 class Kept(NamedTuple):
-    """A file as it was: git's mode (``100644``, ``100755``, ``120000`` a link) and contents."""
+    """A file as it was."""
 
     mode: str
+    """git's: ``100644``, ``100755``, ``120000`` a link; `UNKEPT` where contents are not here."""
     blob: str
+    """git's name of the contents; of unkept ones what tells them from others."""
+    bits: int = 0
+    """Permission bits; 0 for a link."""
+
+    @classmethod
+    def unkept(cls, about: os.stat_result, bits: int) -> Kept:
+        """Give what is known of a file whose contents are not kept."""
+        return cls(UNKEPT, f"{about.st_ino}-{about.st_size}-{about.st_mtime_ns}", bits)
+
+    @property
+    def here(self) -> bool:
+        """Whether the contents can be given back."""
+        return self.mode != UNKEPT
 
 
 Snapshot: TypeAlias = dict[str, Kept]
@@ -115,6 +132,15 @@ class Git:
             mode, blob, _stage = about.decode().split()
             found[f"{root.rstrip('/')}/{os.fsdecode(path)}"] = Kept(mode, blob)
         return found
+
+    def protect(self, ref: str, index: Path) -> None:
+        """Keep what *index* holds from being swept away, under *ref*."""
+        tree = self("write-tree", index=index).decode().strip()
+        self("update-ref", ref, self("commit-tree", tree).decode().strip())
+
+    def refs(self, prefix: str) -> list[str]:
+        """Name the refs that begin with *prefix*, in order."""
+        return self("for-each-ref", "--format=%(refname)", prefix).decode().splitlines()
 
     def commit(self, message: bytes, files: dict[str, Kept], ref: str, index: Path) -> None:
         """Make *files* (path in the commit to content) last under *ref*."""

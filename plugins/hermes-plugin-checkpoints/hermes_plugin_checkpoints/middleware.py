@@ -21,12 +21,17 @@ from hermes import (
     Turn,
     TurnResult,
 )
+from hermes_plugin_checkpoints.entries import Call, NotWatched, Watch
 from hermes_plugin_checkpoints.settings import Settings
-from hermes_plugin_checkpoints.store import Call, Remembered, Watch
+from hermes_plugin_checkpoints.store import Remembered
 
 CHANGING = frozenset({"write", "run"})
 TOLD = "rolled-back"
 """State of a conversation: what the model is to be told with its next message."""
+ASKED = "asked"
+"""State of a conversation: what was asked for in turns that changed files. Kept there and not
+beside the files, so that it goes when it is forgotten."""
+TURNS = 50
 
 
 class Checkpoints(Middleware):
@@ -37,8 +42,11 @@ class Checkpoints(Middleware):
     def __init__(self, context: PluginContext) -> None:
         self._settings: Settings = context.settings
         self._state, self._log = context.state, context.log
-        self.remembered = Remembered(context.paths.data, self._settings)
+        self.remembered = Remembered(
+            context.paths.data, self._settings, context.paths.home, context.secrets.holds
+        )
         self._asked: OrderedDict[str, str] = OrderedDict()
+        self._missed: OrderedDict[Call, None] = OrderedDict()
         self._tidying: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -103,23 +111,44 @@ class Checkpoints(Middleware):
         return not lane.shared  # a command that only looks shares its lane
 
     async def _begin(self, call: ToolCall) -> Watch | None:
+        request, directory = call.request, Path(call.request.directory)
         try:
-            return await asyncio.to_thread(self._look, call)
+            directory = await asyncio.to_thread(directory.resolve)
+            about = Call(request.session.id, request.turn, request.tool, str(directory))
+            paths = _paths(call, directory)
+            try:
+                return await asyncio.to_thread(self.remembered.begin, about, paths)
+            except NotWatched as error:
+                await self._miss(about, str(error))
         except (HermesError, OSError) as error:
             call.log.warning("files are not remembered", error=str(error))
-            return None
+        return None
 
-    def _look(self, call: ToolCall) -> Watch | None:
-        request, directory = call.request, Path(call.request.directory).resolve()
-        asked = self._asked.get(request.turn, "")[:200]
-        about = Call(request.session.id, request.turn, asked, request.tool, str(directory))
-        return self.remembered.begin(about, _paths(call, directory))
+    async def _miss(self, call: Call, why: str) -> None:
+        """Say in the list that a turn may have changed what is not remembered; once for each."""
+        if call in self._missed:
+            return
+        await asyncio.to_thread(self.remembered.miss, call, why)
+        await self._note(call.session, call.turn)
+        self._missed[call] = None
+        while len(self._missed) > 200:
+            self._missed.popitem(last=False)
 
     async def _end(self, watch: Watch) -> None:
+        call = watch.call
         try:
-            await asyncio.to_thread(self.remembered.end, watch)
+            if await asyncio.to_thread(self.remembered.end, watch):
+                await self._note(call.session, call.turn)
         except (HermesError, OSError) as error:
-            self._log.warning("a change is not remembered", tool=watch.call.tool, error=str(error))
+            self._log.warning("a change is not remembered", tool=call.tool, error=str(error))
+
+    async def _note(self, session: str, turn: str) -> None:
+        """Keep what was asked for in a turn that changed files, for a list of them."""
+        asked: dict[str, str] = await self._state.get(ASKED, scope="session", of=session) or {}
+        if turn not in asked and turn in self._asked:
+            asked[turn] = self._asked[turn][:200]
+            latest = dict(list(asked.items())[-TURNS:])
+            await self._state.set(ASKED, latest, scope="session", of=session)
 
 
 def _paths(call: ToolCall, directory: Path) -> tuple[str, ...] | None:

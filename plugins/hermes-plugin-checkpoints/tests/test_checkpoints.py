@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +17,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from hermes_plugin_checkpoints.entries import Call, NotWatched, by_turn
 from hermes_plugin_checkpoints.git import Git
-from hermes_plugin_checkpoints.restore import apply, plan
+from hermes_plugin_checkpoints.restore import CUT, SHARED, SINCE, UNKNOWN, apply, plan
 from hermes_plugin_checkpoints.settings import Settings
-from hermes_plugin_checkpoints.store import Call, Remembered, by_turn
+from hermes_plugin_checkpoints.store import Remembered
 
 
 @pytest.fixture
@@ -36,9 +40,9 @@ def made(remembered: Remembered, place: Path, turn: str = "t", session: str = "s
     """Give ``does(change, paths)``: what a call that calls *change* is remembered as."""
 
     def does(change: Callable[[], Any], paths: tuple[str, ...] | None = None) -> Any:
-        watch = remembered.begin(Call(session, turn, "asked", "terminal", str(place)), paths)
+        watch = remembered.begin(Call(session, turn, "terminal", str(place)), paths)
         change()
-        return remembered.end(watch) if watch else None
+        return remembered.end(watch)
 
     return does
 
@@ -56,7 +60,7 @@ def tree(place: Path) -> dict[str, Any]:
     return {
         str(file.relative_to(place)): file.readlink()
         if file.is_symlink()
-        else (file.read_bytes(), bool(file.stat().st_mode & 0o100))
+        else (file.read_bytes(), stat.S_IMODE(file.stat().st_mode))
         for file in sorted(place.rglob("*"))
         if file.is_symlink() or file.is_file()
     }
@@ -106,7 +110,7 @@ def test_a_file_that_somebody_changed_since_stays(remembered: Remembered, place:
     made(remembered, place)(lambda: (mine.write_text("agent"), theirs.write_text("agent")))
     theirs.write_text("a person's")
     found = undo(remembered)
-    assert found.kept == (str(theirs),)
+    assert found.kept == {str(theirs): SINCE}
     assert theirs.read_text() == "a person's"
     assert not mine.exists()
     undo(remembered, force=True)
@@ -158,17 +162,148 @@ def test_strange_names(remembered: Remembered, place: Path) -> None:
 
 
 def test_what_is_too_large_or_cannot_be_kept_is_left_out(place: Path, tmp_path: Path) -> None:
-    remembered = Remembered(tmp_path / "kept", Settings(max_file_size_mb=0.001, max_files=10))
-    (place / "large").write_bytes(b"x" * 2000)
+    remembered = Remembered(tmp_path / "kept", Settings(max_files=10), tmp_path)
     os.mkfifo(place / "pipe")
-    assert made(remembered, place)(lambda: (place / "large").write_bytes(b"y" * 2000)) is None
     for number in range(11):
         (place / str(number)).write_text("")
-    assert made(remembered, place)(lambda: (place / "1").write_text("x")) is None
+    with pytest.raises(NotWatched, match="more than 10 files"):
+        made(remembered, place)(lambda: (place / "1").write_text("x"))
     known = (str(place / "1"),)
     assert made(remembered, place)(lambda: (place / "1").write_text("y"), known) is not None
-    assert remembered.begin(Call("s", "t", "", "x", "/"), None) is None
-    assert remembered.begin(Call("s", "t", "", "x", str(Path.home())), None) is None
+    for folder in ("/", str(Path.home()), str(tmp_path)):  # the last is Hermes's own home here
+        with pytest.raises(NotWatched):
+            remembered.begin(Call("s", "t", "x", folder), None)
+
+
+@pytest.mark.parametrize("name", ["large", ".env"])
+def test_what_is_not_kept_is_neither_removed_nor_written_over(
+    place: Path, tmp_path: Path, name: str
+) -> None:
+    """Its contents could not be brought back: neither those before nor those after."""
+    remembered = Remembered(tmp_path / "kept", Settings(max_file_size_mb=0.001))
+    unkept = place / name
+    unkept.write_bytes(b"KEY=x" * 400)
+    made(remembered, place, "cut")(lambda: unkept.write_bytes(b"short"))
+    assert undo(remembered).kept == {str(unkept): UNKNOWN}
+    assert unkept.read_bytes() == b"short"
+    made(remembered, place, "brought")(lambda: (place / "from elsewhere").write_bytes(b"z" * 2000))
+    assert undo(remembered, force=True).kept == {str(place / "from elsewhere"): UNKNOWN}
+    (place / "grows").write_text("small")
+    made(remembered, place, "grown")(lambda: (place / "grows").write_bytes(b"1" * 2000))
+    (place / "grows").write_bytes(b"2" * 3000)  # by a person
+    assert undo(remembered).kept == {str(place / "grows"): SINCE}
+    assert (place / "grows").read_bytes() == b"2" * 3000
+
+
+def test_no_copy_is_made_of_what_looks_secret_nor_of_hermes_itself(
+    place: Path, tmp_path: Path
+) -> None:
+    home = place / "elsewhere"
+    for folder in (home, place / ".ssh"):
+        folder.mkdir()
+    for file in (home / "journal.db", place / ".env", place / ".ssh" / "id", place / "x.pem"):
+        file.write_text("Canary")
+    remembered = Remembered(tmp_path / "kept", Settings(), home, lambda data: b"Canary" in data)
+    made(remembered, place, "copied")(lambda: shutil.copy(place / ".env", place / "copy.txt"))
+    assert undo(remembered).kept == {str(place / "copy.txt"): UNKNOWN}
+    made(remembered, place)(lambda: (place / "x.pem").write_text("Canary 2"))
+    made(remembered, place)(lambda: (place / ".env").unlink(), (str(place / ".env"),))
+    objects = [file for file in remembered.git.folder.rglob("objects/??/*") if file.is_file()]
+    assert objects
+    assert not [file for file in objects if b"Canary" in zlib.decompress(file.read_bytes())]
+
+
+def test_permissions_go_back_too(remembered: Remembered, place: Path) -> None:
+    for name, bits in (("secret", 0o600), ("open", 0o664), ("program", 0o750)):
+        (place / name).write_text(name)
+        (place / name).chmod(bits)
+    before = tree(place)
+    made(remembered, place)(lambda: [file.unlink() for file in place.iterdir()])
+    undo(remembered)
+    assert tree(place) == before
+    made(remembered, place, "2")(lambda: [file.chmod(0o777) for file in place.iterdir()])
+    undo(remembered)
+    assert tree(place) == before
+
+
+def test_a_file_for_a_folder_and_a_folder_for_a_file(remembered: Remembered, place: Path) -> None:
+    (place / "file").write_text("was a file")
+    (place / "folder").mkdir()
+    (place / "folder" / "inside").write_text("was in a folder")
+    before = tree(place)
+
+    def swap() -> None:
+        (place / "file").unlink()
+        (place / "file" / "deep").mkdir(parents=True)
+        (place / "file" / "deep" / "x").write_text("x")
+        (place / "folder" / "inside").unlink()
+        (place / "folder").rmdir()
+        (place / "folder").write_text("now a file")
+
+    made(remembered, place)(swap)
+    undo(remembered)
+    assert tree(place) == before
+
+
+def test_a_folder_that_grew_too_large_meanwhile_loses_nothing(place: Path, tmp_path: Path) -> None:
+    remembered = Remembered(tmp_path / "kept", Settings(max_files=10))
+    (place / "a").write_text("mine")
+    (place / "b").write_text("mine")
+
+    def unpack() -> None:
+        (place / "a").write_text("the agent's")
+        for number in range(20):
+            (place / str(number)).write_text("")
+
+    entry = made(remembered, place)(unpack)
+    assert [change.path for change in entry.changes] == [str(place / "a")]
+    assert "more than 10 files" in entry.missed
+    assert undo(remembered).missed == (entry.missed,)
+    assert (place / "a").read_text() == "mine"
+    assert (place / "b").read_text() == "mine"
+
+
+def test_what_two_conversations_did_at_once_is_nobody_s_for_sure(
+    remembered: Remembered, place: Path
+) -> None:
+    first = remembered.begin(Call("one", "t", "terminal", str(place)), None)
+    (place / "of one").write_text("1")
+    made(remembered, place, session="two")(lambda: (place / "of two").write_text("2"))
+    remembered.end(first)
+    for session in ("one", "two"):
+        found = undo(remembered, session=session)
+        assert set(found.kept.values()) == {SHARED}
+        assert not found.changes
+    made(remembered, place, "later", "two")(lambda: (place / "alone").write_text("2"))
+    assert undo(remembered, session="two").changes
+    assert undo(remembered, session="one", force=True).changes
+
+
+def test_what_an_index_stands_on_is_not_swept_away(remembered: Remembered, place: Path) -> None:
+    """A gateway runs for days; meanwhile another Hermes prunes."""
+    (place / "file").write_text("before")
+    made(remembered, place)(lambda: None)
+    for file in remembered.git.folder.rglob("objects/??/*"):
+        os.utime(file, (1, 1))
+    Remembered(remembered.folder, Settings()).prune()
+    assert made(remembered, place)(lambda: (place / "file").write_text("after")) is not None
+    undo(remembered)
+    assert (place / "file").read_text() == "before"
+
+
+def test_what_is_forgotten_is_off_the_disk(remembered: Remembered, place: Path) -> None:
+    made(remembered, place, "stays")(lambda: (place / "a").write_text("harmless"))
+    made(remembered, place, "goes")(lambda: (place / "b").write_text("Ximena"))
+    (place / "b").unlink()
+    made(remembered, place, "stays")(lambda: (place / "a").write_text("harmless too"))
+    remembered.forget("s", {"stays"})
+    assert {entry.call.turn for entry in remembered.entries("s")} == {"stays"}
+    everything = remembered.git("cat-file", "--batch-all-objects", "--batch")
+    assert b"harmless too" in everything
+    assert b"Ximena" not in everything
+    remembered.forget("s")
+    assert remembered.entries() == []
+    assert b"harmless" not in remembered.git("cat-file", "--batch-all-objects", "--batch")
 
 
 def test_a_link_in_the_place_of_a_folder_leads_nowhere(
@@ -212,7 +347,7 @@ from pathlib import Path
 from hermes_plugin_checkpoints.settings import Settings
 from hermes_plugin_checkpoints.store import Call, Remembered
 kept, place = Path(sys.argv[1]), Path(sys.argv[2])
-Remembered(kept, Settings()).begin(Call("s", "t", "asked", "terminal", str(place)), None)
+Remembered(kept, Settings()).begin(Call("s", "t", "terminal", str(place)), None)
 (place / "file").write_text("half")
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -230,7 +365,7 @@ def test_a_call_cut_short_by_a_kill_is_found_at_the_next_start(
     assert remembered.recover() == 0
     (entry,) = remembered.entries("s")
     assert entry.cut
-    assert undo(remembered).kept == (str(place / "file"),)
+    assert undo(remembered).kept == {str(place / "file"): CUT}
     assert (place / "file").read_text() == "half"
     undo(remembered, force=True)
     assert (place / "file").read_text() == "before"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Models of one provider that a list shows."""
+PICKED = 24
+"""Models that get a button."""
 
 
 @command()
@@ -49,13 +51,14 @@ async def _list(context: CommandContext, everything: bool) -> None:
     runtime = await context.runtime()
     current = await _current(context, runtime)
     context.reply(f"Model: {current or 'none is chosen'}")
-    seen = False
+    seen, others = False, list[str]()
     for provider, models in (await runtime.provider_models()).items():
         context.reply(f"\n{provider}: {context.host.offers('providers')[provider].summary}")
         listed = models if everything else models[:SHOWN]
         for info in listed:
             name = f"{provider}:{info.name}"
             seen = seen or name == current
+            others += [name] if name != current else []
             context.reply(f"{'*' if name == current else ' '} {name}  {_facts(info)}".rstrip())
         if len(models) > len(listed):
             context.reply(f"  … and {len(models) - len(listed)} more: --all lists them")
@@ -65,6 +68,7 @@ async def _list(context: CommandContext, everything: bool) -> None:
             context.reply(f"* {current}")
     how = "/model" if context.surface == "chat" else "hermes model"
     context.reply(f"\n{how} PROVIDER:MODEL chooses one.")
+    context.pick("model", others[:PICKED])
 
 
 async def _current(context: CommandContext, runtime: Runtime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import shlex
 import signal
@@ -90,9 +91,14 @@ class BashTerminal(Terminal):
         capture = Capture(keep, self._context.paths.outputs, settings.spool_limit)
         relay = Relay(capture, output) if output else None
         stem = await self._prepare(command)
+        timed_out, after = False, state
+
+        def last() -> None:
+            nonlocal after
+            after = self._snapshots.collect(stem, state)
+
         with _input(stdin) as source:
-            child = self._spawn(stem, state, source, relay or capture, command, save=True)
-        timed_out = False
+            child = self._spawn(stem, state, source, relay or capture, command, last, save=True)
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.shield(child.done)
@@ -102,10 +108,7 @@ class BashTerminal(Terminal):
         except asyncio.CancelledError:
             if relay:
                 relay.close()
-            try:
-                await self._whole(child.kill())
-            finally:
-                self._snapshots.collect(stem, state)
+            await self._whole(child.kill())
             raise
         finally:
             self._ended(child)
@@ -114,7 +117,6 @@ class BashTerminal(Terminal):
                 self._files.add(capture.file)
         if not timed_out:
             self._check(stem)
-        after = await asyncio.to_thread(self._snapshots.collect, stem, state)
         return CommandResult(
             capture.output(),
             124 if timed_out else child.reap(),
@@ -145,14 +147,14 @@ class BashTerminal(Terminal):
         stem = await self._prepare(command)
         reading, writing = os.pipe()
         try:
-            child = self._spawn(stem, state, reading, kept, command, save=False)
+            last = functools.partial(self._snapshots.discard, stem)
+            child = self._spawn(stem, state, reading, kept, command, last, save=False)
         except BaseException:
             os.close(writing)
             raise
         finally:
             os.close(reading)
         child.done.add_done_callback(lambda _: self._ended(child))
-        child.done.add_done_callback(lambda _: self._snapshots.discard(stem))
         return LocalProcess(
             f"p{uuid.uuid4().hex[:8]}", command, child, kept, os.fdopen(writing, "wb", buffering=0)
         )
@@ -186,6 +188,12 @@ class BashTerminal(Terminal):
         """Give the words that run bash; none here. *stem* names the files of this command."""
         return []
 
+    def _entered(self, state: TerminalState, stem: Path) -> Arguments:
+        """Give the folder that bash is to enter, and the file that says that it could not; none
+        where it begins there.
+        """
+        return []
+
     def _place(self, state: TerminalState) -> str:
         """Give the folder of this machine to spawn in."""
         return state.directory
@@ -203,7 +211,7 @@ class BashTerminal(Terminal):
     async def _prepare(self, command: str) -> Path:
         if self._closed:
             raise TerminalError(f"{self.backend}: this terminal is closed")
-        stem = await asyncio.to_thread(self._snapshots.prepare, command)
+        stem = self._snapshots.prepare(command)
         await self._ready()  # last: nothing is waited for from here until it is spawned
         return stem
 
@@ -230,6 +238,7 @@ class BashTerminal(Terminal):
         env["PWD"] = state.directory
         arguments = [self._shell, "--noprofile", "--norc", "-c", SCRIPT, "bash"]
         arguments += [state.snapshot, str(stem) if save else "", f"{stem}.sh", marks]
+        arguments += self._entered(state, stem)
         return [*self._before(state, stem), *arguments], env, token
 
     def _spawn(
@@ -239,6 +248,7 @@ class BashTerminal(Terminal):
         stdin: int | IO[bytes],
         sink: Sink,
         command: str,
+        last: Callable[[], None],
         *,
         save: bool,
     ) -> Child:
@@ -252,9 +262,11 @@ class BashTerminal(Terminal):
                 sink=sink,
                 token=token,
                 children=self._children,
+                last=last,
             )
         except TerminalError:
             self._children.forget(token)
+            last()
             raise
         self._running[token] = child
         return child

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Self
 
 from hermes import Children, TerminalError
@@ -22,6 +22,10 @@ LINGER = 0.1
 still be writing. What it left in the background does not hold the call up for longer."""
 TICK = 0.05
 """Seconds between two looks at bash where the system has no pidfd (macOS)."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class Child:
@@ -37,9 +41,14 @@ class Child:
         sink: Sink,
         token: str,
         children: Children,
+        last: Callable[[], None] = _nothing,
     ) -> None:
-        """Spawn it in a session of its own. Raise `TerminalError` when that fails."""
+        """Spawn it in a session of its own; *last* is called in the thread, before `done`.
+
+        Raise `TerminalError` when that fails.
+        """
         self.token = token
+        self._last = last
         self._children = children
         self._sink = sink
         self._loop = asyncio.get_running_loop()
@@ -105,6 +114,8 @@ class Child:
                 self._pump(reading, ending)
         finally:
             os.close(reading)
+            with contextlib.suppress(OSError):
+                self._last()
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._finish)
 

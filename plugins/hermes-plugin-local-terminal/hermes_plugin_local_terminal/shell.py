@@ -8,6 +8,7 @@ and the old one stays.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import secrets
@@ -19,33 +20,48 @@ from pathlib import Path
 
 from hermes import TerminalError, TerminalState
 
+_END = r"""
+{
+  __hermes_code=$?; set +aeux;
+  [[ -n $__hermes_out ]] && {
+    __hermes_save() {
+      unset -f __hermes_save;
+      local PWD SHLVL $__hermes_marks;
+      export -n PWD SHLVL __hermes_code $__hermes_marks;
+      [[ $BASHOPTS == "$__hermes_options" ]] || shopt -p;
+      umask -p; export -p; declare -f; declare -F; alias -p;
+      printf "\0%s\0" "$__hermes_where";
+    };
+    __hermes_where=$PWD;
+    __hermes_save >"$__hermes_out";
+  };
+  __hermes_out=;
+} </dev/null 2>/dev/null;
+exit "$__hermes_code"
+""".strip().replace("\n", " ")
+
 SCRIPT = (
-    r"""
+    rf"""
+[[ -z $5 ]] || builtin cd -- "$5" 2>/dev/null || {{ : >"$6"; exit 125; }};
+shopt -s expand_aliases;
+__hermes_options=$BASHOPTS;
 [[ -n $1 ]] && source "$1" </dev/null >/dev/null 2>&1;
 __hermes_out=$2 __hermes_marks=$4 __hermes_command=$(<"$3");
 shopt -s expand_aliases;
-__hermes_save() {
-  { local code=$?; set +aeux; } 2>/dev/null;
-  [[ -n $__hermes_out ]] && (
-    where=$PWD; export -n where;
-    unset -f __hermes_save;
-    unset PWD SHLVL code $__hermes_marks;
-    { shopt -p; umask -p; export -p; declare -f; declare -F; alias -p; } >"$__hermes_out" &&
-      printf %s "$where" >"$__hermes_out.directory";
-  ) </dev/null >/dev/null 2>&1;
-  __hermes_out=;
-  exit "$code";
-};
-trap __hermes_save EXIT;
+__hermes_end='{_END}';
+trap 'eval "$__hermes_end"' EXIT;
 set --;
 eval "$__hermes_command"
 """.strip().replace("\n", " ")
-    + "\n__hermes_save"
+    + '\neval "$__hermes_end"'
 )
-"""Runs ``$3`` (a file) from snapshot ``$1`` and writes snapshot ``$2``, its directory last: without
-that it counts for nothing. ``$4`` names variables to leave out of it. The EXIT trap is for commands
-that call `exit`, the last line for those that set an EXIT trap of their own; whichever comes second
-finds nothing to do. One line, so that bash counts the lines of its errors from the command's first.
+"""Runs ``$3`` (a file) from snapshot ``$1`` and writes snapshot ``$2``, with the directory between
+NULs at its end: without that it counts for nothing. ``$4`` names variables to leave out of it.
+``$5`` is a folder to enter first, and ``$6`` the file that is made where that cannot be done.
+
+The EXIT trap is for commands that call `exit`, the last line for those that set an EXIT trap of
+their own; whichever comes second finds nothing to do. Nothing forks: that is half of what `true`
+would cost. One line, so that bash counts the lines of its errors from the command's first.
 """
 
 LARGEST = 32_000_000
@@ -70,17 +86,17 @@ class Snapshots:
         if "\0" in command:
             raise TerminalError("a command cannot contain a NUL byte")
         stem = self.folder / f"{next(self._numbers)}-{secrets.token_hex(8)}"
-        with stem.with_suffix(".sh").open("xb") as file:  # never through somebody's link
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC  # never through a link
+        with os.fdopen(os.open(f"{stem}.sh", flags, 0o600), "wb") as file:
             file.write(command.encode("utf-8", "surrogatepass"))
         return stem
 
     def collect(self, stem: Path, before: TerminalState) -> TerminalState:
         """Give the state after the run of *stem*; *before* where it left none (it was killed)."""
         self.discard(stem)
-        told = stem.with_suffix(".directory")
-        where, new = _read(told, 65_536), _read(stem, LARGEST)
-        told.unlink(missing_ok=True)
-        if where is None or new is None:
+        found = _read(stem, LARGEST)
+        new, where = _parted(found or b"")
+        if found is None or where is None:
             stem.unlink(missing_ok=True)
             return before
         directory = os.fsdecode(where) or before.directory
@@ -89,12 +105,14 @@ class Snapshots:
                 stem.unlink()
                 return TerminalState(directory, before.snapshot)
             self._touch(before.snapshot)
+        _cut(stem, len(new))
         self._touch(str(stem))
         return TerminalState(directory, str(stem))
 
     def discard(self, stem: Path) -> None:
         """Drop the command file of *stem*."""
-        stem.with_suffix(".sh").unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{stem}.sh")  # noqa: PTH108  what is on every command's way is kept short
 
     def remove(self) -> None:
         """Remove the folder."""
@@ -109,19 +127,41 @@ class Snapshots:
             Path(oldest).unlink(missing_ok=True)
 
 
-def _read(path: Path, most: int) -> bytes | None:
-    """Read what a command left; None for what is missing, too large, or no plain file (a link of a
-    sandboxed command's making would lead Hermes out).
+def _parted(found: bytes) -> tuple[bytes, bytes | None]:
+    """Give a snapshot and the directory at its end; None where that is not there."""
+    if not found.endswith(b"\0"):
+        return found, None
+    new, nul, where = found[:-1].rpartition(b"\0")
+    return new, where if nul else None
+
+
+def _open(path: Path, flags: int) -> int:
+    """Open what a command left: a link of a sandboxed command's making would lead Hermes out.
+    Raises OSError for what is missing, or no plain file.
     """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no plain file")
+    return descriptor
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    """Read what a command left; None for what cannot be read or is too large."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _open(path, os.O_RDONLY)
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode) or about.st_size > most:
-            return None
-        return file.read(most)
+        return None if os.fstat(descriptor).st_size > most else file.read(most)
+
+
+def _cut(path: Path, size: int) -> None:
+    descriptor = _open(path, os.O_WRONLY)
+    try:
+        os.ftruncate(descriptor, size)
+    finally:
+        os.close(descriptor)
 
 
 def remove_abandoned(parent: Path) -> None:

@@ -65,14 +65,14 @@ async def test_a_second_cancel_does_not_cut_the_killing_short(terminal) -> None:
 
 
 async def test_a_timed_out_tree_is_dead_when_the_call_returns(terminal) -> None:
-    task, pids = await begin(terminal, TREE, timeout=1)
+    task, pids = await begin(terminal, TREE, timeout=2)
     assert (await task).exit_code == 124
     assert not [pid for pid in pids if running(pid)]
 
 
 async def test_cancelling_during_the_kill_after_a_timeout_still_cancels(terminal) -> None:
-    task, pids = await begin(terminal, TREE, timeout=1)
-    await asyncio.sleep(1.2)
+    task, pids = await begin(terminal, TREE, timeout=2)
+    await asyncio.sleep(2.2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

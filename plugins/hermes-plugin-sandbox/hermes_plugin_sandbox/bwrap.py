@@ -11,9 +11,6 @@ from hermes_plugin_sandbox import holder
 from hermes_plugin_sandbox.holder import Holder
 from hermes_plugin_sandbox.sandboxed import SandboxedTerminal
 
-ENTER = 'cd -- "$1" 2>/dev/null || { : >"$2"; exit 125; }; shift 2; exec "$@"'
-"""Enters a folder and becomes bash, or says that it could not."""
-
 
 class BubblewrapTerminal(SandboxedTerminal):
     """The commands of a scope see each other, their files and their network, and nothing else."""
@@ -65,8 +62,10 @@ class BubblewrapTerminal(SandboxedTerminal):
 
     def _before(self, state: TerminalState, stem: Path) -> Arguments:
         assert self._holder is not None
-        enter = [self._shell, "--noprofile", "--norc", "-c", ENTER, "bash"]
-        return [*self._holder.commanded(), *enter, state.directory, str(stem.with_suffix(".gone"))]
+        return self._holder.commanded()
+
+    def _entered(self, state: TerminalState, stem: Path) -> Arguments:
+        return [state.directory, str(stem.with_suffix(".gone"))]
 
     def _port(self) -> int:
         return holder.PORT
