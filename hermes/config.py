@@ -76,7 +76,7 @@ class _State(msgspec.Struct):
     doubtful: frozenset[str] = frozenset()
     """Guards that may be meant by a key that nobody knows."""
     broken: bool = False
-    """A guard has a wrong value."""
+    """A guard has a wrong value whose default would count."""
     spoilt: dict[str, str] = {}
     """Sections in which something is not as it was meant, with the first line about each."""
 
@@ -161,7 +161,7 @@ class Config(ConfigView):
             kind = KernelSettings if name == KERNEL else self._type(name)
             schema = self._schemas.get(name, {})
             data = schemas.prune(self._part(state.data, name), schema, schema)
-            if schemas.resolve(schema, schema).get("additionalProperties") is False:
+            if self._whole(name):
                 if name in state.spoilt:
                     raise ConfigError(f"{state.spoilt[name]}; so nothing of {name} counts")
                 data = {k: v for k, v in data.items() if not self._foreign((name, str(k)))}
@@ -384,7 +384,7 @@ class Config(ConfigView):
                 doubtful |= self._maybe(issue.path)
             else:
                 data = _dropped(data, issue.path)
-                broken |= weighs(issue.path, self._guards)
+                broken |= weighs(issue.path, self._guards) and not self._whole(str(issue.path[0]))
         if foreign:
             some = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if foreign[5:] else "")
             text = f"{document.name}: keys of Hermes Agent that nothing here reads: {some}"
@@ -408,6 +408,12 @@ class Config(ConfigView):
         return self._guards.intersection(
             path[:1] if len(path) > 1 else schemas.close(path[0], self._guards)
         )
+
+    def _whole(self, name: str) -> bool:
+        """Whether a section counts whole or not at all, which whoever asks for it is told."""
+        schema = self._schemas.get(name, {})
+        strict = schemas.resolve(schema, schema).get("additionalProperties") is False
+        return strict or name == "terminal"
 
     def _foreign(self, path: KeyPath) -> bool:
         """Whether a key is one of Hermes Agent's that we lack."""
