@@ -107,6 +107,11 @@ class Children(ABC):
         this Hermes, nor reaped by the next.
         """
 
+    def started(self, pid: int) -> None:
+        """Tell that a child with a mark runs as *pid*, at once after it was started: what it
+        starts is known as Hermes's then, whatever becomes of the mark (§10).
+        """
+
     @abstractmethod
     def remote(
         self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False
