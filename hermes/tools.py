@@ -90,6 +90,8 @@ class ShellCommand(msgspec.Struct, frozen=True):
     text: str
     directory: str = ""
     """Where it starts, if not in the call's directory; relative to that."""
+    lasting: bool = False
+    """It goes on when the conversation, and Hermes, end."""
 
 
 class ToolResult(msgspec.Struct, frozen=True):

@@ -115,7 +115,13 @@ class Judge:
         for reading in read_:
             if reason := hardline.refusal(reading, surroundings.home):
                 return Judgement(reason, needs=call.tool.needs)
-        return await self._judged(call, terminal, read_, surroundings)
+        judgement = await self._judged(call, terminal, read_, surroundings)
+        if any(command.lasting for command in commands):
+            why = "it goes on when the conversation and Hermes end"
+            objections = (why, *judgement.objections)
+            needs = judgement.needs | {"run"}
+            judgement = judgement._replace(objections=objections, needs=needs, grave=True)
+        return judgement
 
     async def _read(
         self,

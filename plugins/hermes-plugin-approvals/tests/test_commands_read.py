@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hermes import NotFound, Secret, ShellCommand
+from hermes import Allowance, NotFound, Secret, ShellCommand
 from hermes.testing import make_tool
 from hermes_plugin_approvals.settings import Rule, Settings
 from hermes_plugin_approvals.shell import syntax
@@ -343,6 +343,25 @@ async def test_a_denied_bound_that_is_not_known_makes_a_question_of_yolo(make_ga
     gate = make_gate(Settings(rules=(Rule("deny", hosts=("evil.example",)),)))
     assert (await gate(shell, {"command": "python3 x.py"}, yolo=True)).is_error
     assert gate.asked
+
+
+async def test_what_goes_on_for_ever_is_asked_about(make_gate: Any) -> None:
+    """Looking at something is harmless; looking at it until somebody finds out is not."""
+    gate = make_gate(Settings(mode="smart"))
+    gate.context.models.answers = ["APPROVE"]
+    lasting = make_tool(
+        "terminal",
+        needs=frozenset({"run"}),
+        commands=lambda a: (ShellCommand(a["command"], lasting=a["keep"]),),
+    )
+    assert (await gate(lasting, {"command": "sleep 1000", "keep": False})).text == "ran"
+    assert (await gate(lasting, {"command": "sleep 1000", "keep": True})).is_error
+    assert "goes on when the conversation and Hermes end" in gate.asked[0]
+    assert not gate.context.models.asked
+    reading = (Allowance("a", frozenset({"read"})),)
+    unattended = {"allowances": reading, "can_ask": False, "surface": "cron"}
+    assert (await gate(lasting, {"command": "sleep 1", "keep": False}, **unattended)).text == "ran"
+    assert (await gate(lasting, {"command": "sleep 1", "keep": True}, **unattended)).is_error
 
 
 async def test_a_denied_command_in_a_text_of_an_unknown_tool_is_asked_about(make_gate: Any) -> None:
