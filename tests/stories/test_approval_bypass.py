@@ -533,7 +533,8 @@ async def test_hermes_beneath_a_tool_is_nobody_s_owner(armed: Any, asks: Any) ->
     done = await armed.run("--yolo", "-z", "go", seconds=120)
     messages = [m for m in armed.model.requests[-1].json["messages"] if m["role"] == "tool"]
     assert len(messages) == len(commands), done.errors
-    assert all("refused to a Hermes that a tool" in message["content"] for message in messages)
+    told = [message["content"] for message in messages]
+    assert not [text for text in told if "refused to a Hermes that a tool" not in text]
     assert (armed.home / "config.yaml").read_text() == before
     listed = await armed.run("grants", "list")
     assert "No grants" in listed.out  # and a person at a shell is the owner still
