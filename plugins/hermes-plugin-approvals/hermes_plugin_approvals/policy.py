@@ -183,7 +183,7 @@ class Approvals(Middleware):
             if permission is not None:
                 return f"allowed before ({permission.lasts})"
         if not call.authority.can_ask:
-            return ToolResult.error(wording.nobody(call, judgement.objections))
+            return ToolResult.error(wording.nobody(call, judgement.objections, rule))
         if self.settings.mode == "smart" and not rule:
             seconds = self.settings.smart_timeout
             if await smart.approves(call, judgement, seconds, self._redact, self._log):

@@ -126,10 +126,12 @@ def denied(call: ToolCall, reply: Reply) -> str:
     )
 
 
-def nobody(call: ToolCall, objections: Sequence[str] = ()) -> str:
+def nobody(call: ToolCall, objections: Sequence[str] = (), rule: str = "") -> str:
     """Tell the model, and so its reader, why nobody was asked and what would mend it."""
     needs = ", ".join(sorted(call.tool.needs))
-    why = "".join(f"; {visible(reason)}" for reason in objections[:2])
+    why = "".join(f"; {visible(reason)}" for reason in ([rule] if rule else objections[:2]))
+    if call.authority.yolo and not rule:  # which allows everything but what nobody can read
+        return f"{call.request.tool} was denied: nobody can tell what it would do{why}."
     return (
         f"{call.request.tool} was denied: it needs approval ({needs}{why}) and nobody can be asked"
         f" here ({call.authority.surface}). To allow it: give the job an allowance that covers"
