@@ -93,7 +93,7 @@ class ProcessChildren(Children):
         env[MARK] = f"{above},{self._owner}:{token}" if above else f"{self._owner}:{token}"
         return token
 
-    def started(self, pid: int) -> None:
+    def seal(self, pid: int) -> None:
         seal(pid)
 
     def remote(

@@ -107,9 +107,9 @@ class Children(ABC):
         this Hermes, nor reaped by the next.
         """
 
-    def started(self, pid: int) -> None:
-        """Tell that a child with a mark runs as *pid*, at once after it was started: what it
-        starts is known as Hermes's then, whatever becomes of the mark (§10).
+    def seal(self, pid: int) -> None:
+        """Seal a marked child that runs as *pid*, at once after it was started: what it starts is
+        known as Hermes's then, whatever becomes of the mark (§10).
         """
 
     @abstractmethod

@@ -60,7 +60,7 @@ eval "$__hermes_command"
 NULs at its end: without that it counts for nothing. ``$4`` names variables to leave out of it.
 ``$5`` is a folder to enter first, and ``$6`` the file that is made where that cannot be done.
 
-First comes the seal (`Children.started`), before anything of the command can fork: whatever the
+First comes the seal (`Children.seal`), before anything of the command can fork: whatever the
 value, a limit of realtime says to a `hermes` further down that a tool started it.
 
 The EXIT trap is for commands that call `exit`, the last line for those that set an EXIT trap of

@@ -78,7 +78,7 @@ class StdioServer(asyncio.SubprocessProtocol):
             await self.kill()
             raise
         if pid := transport.get_pid():
-            self._children.started(pid)
+            self._children.seal(pid)
         self._transport = transport
         self._writer = asyncio.create_task(self._send_all(), name=f"mcp:{self._plan.name}:stdin")
 
