@@ -107,6 +107,11 @@ class Children(ABC):
         this Hermes, nor reaped by the next.
         """
 
+    def seal(self, pid: int) -> None:
+        """Seal a marked child that runs as *pid*, at once after it was started: what it starts is
+        known as Hermes's then, whatever becomes of the mark (§10).
+        """
+
     @abstractmethod
     def remote(
         self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False

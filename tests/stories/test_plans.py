@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,24 @@ import pytest
 from hermes.events import Asked, ToolFinished
 from hermes.session import Authority, SessionKey
 from hermes.testing import Say
+
+PLUGIN = """
+@hookimpl
+def hermes_tools():
+    return [Offer("post", "hermes_plugin_post.parts:post", "Post")]
+"""
+PARTS = '''
+import os
+from pathlib import Path
+from hermes import TOGETHER, tool
+
+@tool(needs={"send"}, lane=TOGETHER)
+async def post(text: str) -> str:
+    """Post a text."""
+    with Path(os.environ["POSTED"]).open("a") as file:
+        file.write(text + "\\n")
+    return "posted"
+'''
 
 
 class Talk:
@@ -91,6 +110,20 @@ async def test_a_plan_outlives_a_restart_and_is_seen_and_taken_back(talk: Talk) 
     await talk.turn(talk.run(MAKE[1]), say="deny")
     assert len(talk.questions) == 1
     assert not (talk.system.place / "out" / "one").exists()
+
+
+async def test_two_equal_calls_at_the_same_time_spend_one_step(
+    talk: Talk, beside: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside.install("post", PLUGIN, parts=PARTS)
+    monkeypatch.setenv("POSTED", str(tmp_path / "posted"))
+    call = ("post", {"text": "once"})
+    steps = [{"tool": call[0], "arguments": call[1]}] * 2
+    plan = talk.asks(("propose_plan", {"steps": steps, "why": "to post"}))
+    await talk.turn(plan)
+    await talk.turn(talk.asks(call, call, call, call), say="deny")
+    assert (tmp_path / "posted").read_text() == "once\n" * 2
+    assert len(talk.questions) == 2
 
 
 async def test_no_means_that_no_step_is_allowed(talk: Talk) -> None:

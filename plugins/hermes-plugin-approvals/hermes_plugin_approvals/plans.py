@@ -8,6 +8,7 @@ once. A step that fails ends the plan: what was to come after it was allowed aft
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeAlias
 
@@ -94,6 +95,7 @@ class Plans:
         self._redact = redact
         self._runtime = runtime
         self._clock = clock
+        self._writing = asyncio.Lock()
 
     async def propose(self, call: ToolCall, read: Reader, who: Asker, seconds: float) -> ToolResult:
         """Ask a person about a plan."""
@@ -177,6 +179,10 @@ class Plans:
 
         A call that was cut short between this and its start, and is made again, is the same.
         """
+        async with self._writing:  # calls of one answer may come at the same time
+            return await self._spend(call, judgement)
+
+    async def _spend(self, call: ToolCall, judgement: Judgement) -> str:
         runtime, session = self._runtime(), call.request.session.id
         kept = await self._kept(session)
         if not kept or runtime is None:
