@@ -107,6 +107,11 @@ class Children(ABC):
         this Hermes, nor reaped by the next.
         """
 
+    def seal(self, pid: int) -> None:
+        """Seal a marked child that runs as *pid*, at once after it was started: what it starts is
+        known as Hermes's then, whatever becomes of the mark (§10).
+        """
+
     @abstractmethod
     def remote(
         self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False
@@ -150,6 +155,13 @@ class ConfigView(ABC):
 
         Raises PluginError for another plugin's section.
         """
+
+    def spoilt(self, name: str) -> str:
+        """Say what in a section is not as it was meant, and so left out; empty where nothing is.
+
+        A struct that forbids unknown fields need not ask: then `section` raises.
+        """
+        return ""
 
     def variable(self, name: str) -> str | None:
         """Give a variable of the environment or of ``.env`` that is no secret; None if not set.

@@ -49,6 +49,7 @@ class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
     person: PersonId = ""
     role: Role = "user"
     group: bool = False
+    shared: PersonId = ""
 
 
 class Lessons:
@@ -76,6 +77,7 @@ class Lessons:
             authority.person,
             authority.role,
             authority.group,
+            authority.shared,
         )
         item = msgspec.json.encode(lesson)
         return tuple(Enqueue(_queue(name), id, item) for name in names)
@@ -222,7 +224,11 @@ class _Learner:
 
     def _turn(self, lesson: Lesson, info: SessionInfo, said: UserSaid) -> Turn:
         authority = Authority(
-            lesson.surface, person=lesson.person, role=lesson.role, group=lesson.group
+            lesson.surface,
+            person=lesson.person,
+            role=lesson.role,
+            group=lesson.group,
+            shared=lesson.shared,
         )
         given = TurnInput(
             lesson.turn,

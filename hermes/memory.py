@@ -19,7 +19,7 @@ class Memory(Resource):
         """Give what is worth knowing for this turn, or an empty string.
 
         Has 300 ms; the text is recorded beside the user's message and sent as recorded. Only what
-        belongs to ``turn.input.authority.person`` may be in it. What the model sees already is in
+        belongs to ``turn.input.authority.memory`` may be in it. What the model sees already is in
         ``turn.prompt`` and ``turn.messages``: it need not be said again, only set right.
         """
 

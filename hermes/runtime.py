@@ -195,9 +195,11 @@ class Runtime:
         await conversation.load()
         return conversation
 
-    async def find(self, text: str) -> SessionInfo:
-        """Find one conversation by id, the beginning of an id, or title. Raises NotFound."""
-        found = await self.store.find(text)
+    async def find(self, text: str, *, person: PersonId | None = None) -> SessionInfo:
+        """Find one conversation, of *person* where given, by id, the beginning of an id, or title.
+        Raises NotFound.
+        """
+        found = await self.store.find(text, person=person)
         if not found:
             raise NotFound(f"no conversation {text!r}; hermes sessions list shows them")
         if len(found) > 1 and found[0].id != text:

@@ -236,7 +236,12 @@ def _shown(value: Any) -> str:
     return f'"{value[:60]}"' if isinstance(value, str) else str(value)
 
 
+def close(name: str, known: Any) -> list[str]:
+    """Give the nearest known name, if one is near."""
+    return difflib.get_close_matches(name, list(known), n=1)
+
+
 def nearest(name: str, known: Any) -> str:
     """Suggest the nearest known name, in brackets, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = close(name, known)
     return f" (did you mean {near[0]}?)" if near else ""

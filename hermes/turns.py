@@ -14,6 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from hermes.agent import Agent
 from hermes.chain import Broken, compose, held_by
 from hermes.errors import (
@@ -167,6 +169,10 @@ class Turns:
         )
         if not letter.resume:  # its own message is still to come
             again.taking, again.ending = (), None
+            if said.stranger:  # whoever came next lends a stranger's turn nothing of theirs
+                again.authority = msgspec.structs.replace(
+                    letter.authority, role="guest", allowances=(), holder="", yolo=False
+                )
         result = await self._turn(info, again, agent, open_turn.id, resumed=True)
         letter.ended = again.ended
         return result
@@ -313,7 +319,7 @@ class Turns:
         agent.gets_tools = (await runtime.models.info(turn.input.model)).tools
         if fold.opened and (fold.tools or not agent.gets_tools):
             return
-        prompt, tools = await opening(
+        prompt, tools, sources = await opening(
             runtime.prompts,
             runtime.tools,
             info,
@@ -324,11 +330,22 @@ class Turns:
         if not fold.opened:
             relation: Literal["", "child"] = "child" if info.parent else ""
             agent.transcript.note(
-                Opened(prompt=prompt, tools=specs, parent=info.parent, relation=relation)
+                Opened(
+                    prompt=prompt,
+                    tools=specs,
+                    parent=info.parent,
+                    relation=relation,
+                    sources=sources,
+                )
             )
         elif specs:  # it began with a model that has no tools; this one has
             agent.transcript.note(
-                Reprompted(prompt=prompt, tools=specs, reason="the model can use tools")
+                Reprompted(
+                    prompt=prompt,
+                    tools=specs,
+                    reason="the model can use tools",
+                    sources=sources,
+                )
             )
         agent.toolbox = runtime.toolbox(agent.transcript, info, tools)
 

@@ -357,6 +357,39 @@ def test_a_secret_among_names_of_one_s_own_is_kept_elsewhere_too(good: Any) -> N
     assert "MINE" not in (good.home / ".env").read_text()
 
 
+STRICT = """
+import msgspec
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    deny: tuple[str, ...] = ()
+    mode: str = "manual"
+"""
+
+
+@pytest.mark.parametrize(
+    "written", ["deny: {a: b}", "denny: [x]", "mode: [off]", "{deny: [x], mode: 7, more: 1}"]
+)
+def test_a_strict_section_counts_as_it_is_written_or_not_at_all(site: Any, written: str) -> None:
+    site.install(
+        "good",
+        """
+        @hookimpl
+        def hermes_settings():
+            return [Offer("good", "hermes_plugin_good.settings:Settings", "")]
+        """,
+        settings=STRICT,
+    )
+    site.write(f"model: a:b\ngood:\n  {written}\n")
+    config = site.host().config
+    with pytest.raises(ConfigError, match=r"config\.yaml:3: good\.(deny|denny|mode|more)"):
+        config.section("good")
+    assert config.section("hermes").model == "a:b", "others go on"
+    assert config.spoilt("good")
+    site.write("good:\n  deny: [x]\n")
+    config = site.host().config
+    assert config.section("good").deny == ("x",)
+    assert not config.spoilt("good")
+
+
 def test_the_revision_changes_with_the_configuration(good: Any) -> None:
     config = good.host().config
     before = config.revision

@@ -300,6 +300,20 @@ def test_root_finds_the_environment_of_hermes_overwritten(home: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
 
 
+async def test_what_a_model_puts_together_is_not_shown(
+    system: Any, planted: dict[str, str]
+) -> None:
+    """It was told letter by letter, in a way that nobody looks for."""
+    for name, size in (("env_file_key", 1), ("keyring", 4), ("environment_token", 100)):
+        value = f"It is {CANARIES[name]}, so use it."
+        pieces = tuple(value[at : at + size] for at in range(0, len(value), size))
+        system.model.will(Say(chunks=pieces))
+        said = await system.run("-z" if size == 1 else "-q", "go on", **planted)
+        assert "It is [secret], so use it." in said.out
+        assert not leaks(said.out + said.errors)
+    nothing_is_kept(system, system.home)
+
+
 async def test_a_running_hermes_shows_no_secret_and_leaves_no_core(
     system: Any, planted: dict[str, str], tmp_path: Path
 ) -> None:

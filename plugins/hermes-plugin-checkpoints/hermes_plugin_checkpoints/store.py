@@ -123,11 +123,11 @@ class Remembered:
 
     def _unkept(self, path: str, about: os.stat_result) -> bool:
         """Whether there is no copy of a file: too large, secret by name or by what is in it."""
-        if about.st_size > self._largest or looks_secret("/".join(path.rsplit("/", 2)[1:])):
-            return True
         known = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
         if self._harmless.get(path) == known:
             return not os.access(path, os.R_OK)
+        if about.st_size > self._largest or looks_secret("/".join(path.rsplit("/", 2)[1:])):
+            return True
         try:
             secret = self._secret(Path(path).read_bytes())
         except OSError:

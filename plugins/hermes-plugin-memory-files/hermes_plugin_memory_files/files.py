@@ -48,7 +48,7 @@ class MemoryFiles(Memory):
         return await asyncio.to_thread(self._recall, turn)
 
     def _recall(self, turn: Turn) -> str:
-        entries, known, ranking = self._read(turn.input.authority.person)
+        entries, known, ranking = self._read(turn.input.authority.memory)
         tells, takes = wording.told("\n".join([turn.prompt, *_texts(turn.messages)]))
         if not turn.prompt:  # the first turn: the prompt is rendered from the same files after this
             project = project_of(turn.input.session.directory, self._home)
@@ -86,7 +86,7 @@ class MemoryFiles(Memory):
         recalled, _ = wording.told(turn.input.context)
         cited, _ = wording.told(result.reply)
         if recalled or cited:
-            book = self.book(turn.input.authority.person)
+            book = self.book(turn.input.authority.memory)
             await asyncio.to_thread(book.note_use, recalled, cited)
 
     async def forget(self, person: str, about: str) -> int:

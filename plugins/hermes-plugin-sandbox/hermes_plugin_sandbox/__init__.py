@@ -19,5 +19,10 @@ def hermes_terminals() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [
-        Offer("sandbox", "hermes_plugin_sandbox.settings:SandboxSettings", "Sandboxed commands")
+        Offer(
+            "sandbox",
+            "hermes_plugin_sandbox.settings:SandboxSettings",
+            "Sandboxed commands",
+            guard=True,
+        )
     ]
