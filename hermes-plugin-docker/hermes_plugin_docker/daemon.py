@@ -55,9 +55,10 @@ class Daemon:
         """Connect. Raise `TerminalError` where there is no daemon."""
         try:
             self._docker = Docker(url=self._url or None)
-        except ValueError as error:
+        except (ValueError, AssertionError) as error:  # an assertion where it finds no socket
+            why = str(error) or "there is no daemon's socket, and no DOCKER_HOST"
             raise TerminalError(
-                f"docker: {error}. Nothing was run; is Docker installed and running?"
+                f"docker: {why}. Nothing was run; is Docker installed and running?"
             ) from None
         with said("cannot use the daemon"):
             await self._docker.version()
