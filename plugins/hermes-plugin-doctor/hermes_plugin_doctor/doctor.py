@@ -5,22 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import click
 import msgspec
 
-from hermes import CommandContext, HermesError, NotFound, SessionInfo, command, one_line
+from hermes import CommandContext, HermesError, NotFound, command, one_line
 
 if TYPE_CHECKING:
     from hermes.plugins import Host, Offered
 
 SECONDS = 10.0
 """How long one check may take."""
-STARTING = 60.0
-"""How long a terminal may take to be there: a container's image may have to come first."""
 MARKS = {"ok": "ok", "warning": "warn", "error": "FAIL"}
 
 
@@ -41,8 +37,6 @@ async def doctor(context: CommandContext, names: tuple[str, ...], as_json: bool)
     """Say what works here and what does not: all checks, or those of NAMES."""
     offers = chosen(context.host, names)
     found = [] if names else [*around(context.host), *await journal(context)]
-    if not names:
-        found.append(await terminal(context))
     if names:
         await journal(context)  # a check may want what only an open home has
     for some in await asyncio.gather(*(look(context.host, offer) for offer in offers)):
@@ -98,29 +92,6 @@ async def journal(context: CommandContext) -> list[Said]:
         return [Said("error", "journal", "hermes", line) for line in wrong]
     text = f"{stats.sessions} conversations, {stats.records} records, nothing damaged"
     return [Said("ok", "journal", "hermes", text)]
-
-
-async def terminal(context: CommandContext) -> Said:
-    """Run nothing (`true`) where commands run: what they need is there if that comes back."""
-    try:
-        runtime = await context.runtime()
-        place, isolated = runtime.terminals.place()
-        info = SessionInfo(f"doctor-{uuid4().hex[:8]}", directory=str(Path.cwd()))
-        try:
-            async with asyncio.timeout(STARTING):
-                result = await (await runtime.terminals.get(info)).run("true")
-        finally:
-            await runtime.terminals.forget(info.id)
-    except TimeoutError:
-        return Said("error", "terminal", "hermes", f"{place}: no answer in {STARTING:.0f} s")
-    except HermesError as error:
-        return Said("error", "terminal", "hermes", one_line(error))
-    if result.exit_code:
-        lines = result.output.decode("utf-8", "replace").strip().splitlines()
-        why = lines[-1] if lines else f"status {result.exit_code}"
-        return Said("error", "terminal", "hermes", f"{place}: `true` failed there: {why}")
-    kept = " (isolated)" if isolated else ""
-    return Said("ok", "terminal", "hermes", f"{place}{kept}: commands run")
 
 
 async def look(host: Host, offer: Offered) -> list[Said]:

@@ -10,16 +10,7 @@ from typing import Any
 
 import pytest
 
-from hermes import (
-    Check,
-    CommandResult,
-    Finding,
-    HermesError,
-    NotFound,
-    PluginError,
-    TerminalError,
-    TerminalState,
-)
+from hermes import Check, Finding, HermesError, NotFound, PluginError
 from hermes.testing import FakeCommandContext, MemoryStore, give
 from hermes_plugin_doctor import doctor as module
 from hermes_plugin_doctor.doctor import doctor
@@ -46,35 +37,7 @@ class Hangs(Check):
         return ()
 
 
-class Terminals:
-    """What the runtime has terminals from, with what becomes of a command."""
-
-    def __init__(self, *, status: int = 0, output: bytes = b"", error: Exception | None = None):
-        self.result = CommandResult(output, status, TerminalState("/"))
-        self.error = error
-        self.forgotten: list[str] = []
-
-    def place(self) -> tuple[str, bool]:
-        return "sandbox bwrap", True
-
-    async def get(self, info: Any) -> Terminals:
-        if self.error:
-            raise self.error
-        return self
-
-    async def run(self, command: str) -> CommandResult:
-        return self.result
-
-    async def forget(self, session: str) -> None:
-        self.forgotten.append(session)
-
-
-def context(
-    *checks: Check,
-    plugins: tuple[Any, ...] = (),
-    store: Any = None,
-    terminals: Any = None,
-) -> FakeCommandContext:
+def context(*checks: Check, plugins: tuple[Any, ...] = (), store: Any = None) -> FakeCommandContext:
     """Give a surface over a host that offers these checks."""
     made = {type(check).__name__.lower(): check for check in checks}
 
@@ -90,7 +53,7 @@ def context(
         conflicts=list,
         config=SimpleNamespace(problems=[]),
     )
-    runtime = SimpleNamespace(store=store or MemoryStore(), terminals=terminals or Terminals())
+    runtime = SimpleNamespace(store=store or MemoryStore())
     return FakeCommandContext("cli", host=host, runtime=runtime)
 
 
@@ -98,13 +61,12 @@ async def test_what_each_check_found_is_told_with_its_mend() -> None:
     given = await give(doctor, context=context(Good()))
 
     assert given.replies == [
-        "ok    plugins   0 of 0 plugins take part",
-        "ok    config    the configuration is understood",
-        "ok    journal   0 conversations, 0 records, nothing damaged",
-        "ok    terminal  sandbox bwrap (isolated): commands run",
-        "ok    good      it works",
-        "warn  good      it is old",
-        "                renew it",
+        "ok    plugins  0 of 0 plugins take part",
+        "ok    config   the configuration is understood",
+        "ok    journal  0 conversations, 0 records, nothing damaged",
+        "ok    good     it works",
+        "warn  good     it is old",
+        "               renew it",
     ]
 
 
@@ -118,10 +80,10 @@ async def test_a_check_that_fails_is_one_line_and_the_others_are_told(
     with pytest.raises(HermesError, match="3 things to mend"):
         await give(doctor, context=given)
 
-    assert "FAIL  raises    RuntimeError: no luck" in given.replies
-    assert "FAIL  leaves    SystemExit: 3" in given.replies
-    assert "FAIL  hangs     it took longer than 0 s" in given.replies
-    assert "ok    good      it works" in given.replies
+    assert "FAIL  raises   RuntimeError: no luck" in given.replies
+    assert "FAIL  leaves   SystemExit: 3" in given.replies
+    assert "FAIL  hangs    it took longer than 0 s" in given.replies
+    assert "ok    good     it works" in given.replies
     assert time.monotonic() - began < 10
 
 
@@ -132,7 +94,7 @@ async def test_a_plugin_that_could_not_be_loaded_is_an_error() -> None:
     with pytest.raises(HermesError, match="1 thing to mend"):
         await give(doctor, context=given)
 
-    assert "FAIL  plugins   bad: RuntimeError: no luck" in given.text
+    assert "FAIL  plugins  bad: RuntimeError: no luck" in given.text
     assert "hermes plugins disable bad" in given.text
 
 
@@ -144,26 +106,7 @@ async def test_a_damaged_journal_is_an_error() -> None:
     given = context(store=Damaged())
     with pytest.raises(HermesError):
         await give(doctor, context=given)
-    assert "FAIL  journal   page 7 is torn" in given.replies
-
-
-@pytest.mark.parametrize(
-    ("terminals", "said"),
-    [
-        (
-            Terminals(error=TerminalError("docker: no daemon answers. Nothing was run")),
-            "docker: no daemon answers. Nothing was run",
-        ),
-        (Terminals(status=1, output=b"bwrap: no\n"), "`true` failed there: bwrap: no"),
-        (Terminals(status=3), "`true` failed there: status 3"),
-    ],
-)
-async def test_a_terminal_where_nothing_runs_is_an_error(terminals: Terminals, said: str) -> None:
-    given = context(terminals=terminals)
-    with pytest.raises(HermesError, match="1 thing to mend"):
-        await give(doctor, context=given)
-    assert said in next(line for line in given.replies if line.startswith("FAIL  terminal"))
-    assert len(terminals.forgotten) == 1, "nothing is left of the look"
+    assert "FAIL  journal  page 7 is torn" in given.replies
 
 
 async def test_names_choose() -> None:
