@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 PROC = Path("/proc")
+LOOKS = 20
+"""How often the processes are looked at while some end before they can be asked."""
 PYTHON_OWN = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 """Children that Python keeps for the life of a process."""
 
@@ -34,12 +36,16 @@ def processes() -> list[ProcessInfo]:
     """List every process that can be seen."""
     if not PROC.joinpath("self", "stat").exists():
         return []
-    found: list[ProcessInfo | None] = []
-    for _ in range(3):  # one that goes while we look may leave a child that we did not list
-        found = [look(int(name)) for name in os.listdir(PROC) if name.isdigit()]  # noqa: PTH208
-        if None not in found:
+    found: dict[int, ProcessInfo | None] = {}
+    ended: set[int] = set()
+    for _ in range(LOOKS):
+        found = {int(name): look(int(name)) for name in os.listdir(PROC) if name.isdigit()}  # noqa: PTH208
+        # One that ended while we looked may have left a child that we did not list.
+        new = {pid for pid, process in found.items() if process is None or process.state == "Z"}
+        if new <= ended:
             break
-    return [process for process in found if process is not None]
+        ended |= new
+    return [process for process in found.values() if process is not None]
 
 
 def look(pid: int) -> ProcessInfo | None:
@@ -120,7 +126,7 @@ def belonging(
     Those of the snapshot *since* are left out, and the whole trees of the pids *besides*.
     """
     found: list[ProcessInfo] = []
-    for _ in range(5):
+    for _ in range(LOOKS):
         everything = processes()
         new = [p for p in everything if (p.pid, p.started) not in since and p.state != "Z"]
         if not new:
@@ -129,15 +135,15 @@ def belonging(
         spared = {os.getpid(), *besides}
         for pid in besides:
             spared.update(process.pid for process in descendants(pid, everything))
+        others = [p for p in new if p.pid not in spared]
+        told = {p.pid: p.pid in mine or _told_of(folder, p) for p in others}
         found = [
             p
-            for p in new
-            if p.pid not in spared
-            and (p.pid in mine or _told_of(folder, p))
-            and not any(own in command(p.pid) for own in PYTHON_OWN)
+            for p in others
+            if told[p.pid] and not any(own in command(p.pid) for own in PYTHON_OWN)
         ]
-        # One that ended under our eyes told us nothing, and may have left a child: look again.
-        if all(running(process.pid) for process in new):
+        # One that ended before it could be asked may have left a child: look again.
+        if found or None not in told.values():
             break
     return found
 
@@ -157,9 +163,12 @@ def left_behind(
     return []
 
 
-def _told_of(folder: Path, process: ProcessInfo) -> bool:
+def _told_of(folder: Path, process: ProcessInfo) -> bool | None:
+    """Whether it was told of *folder*; None where it ended before that could be seen."""
     traces = (command(process.pid), directory(process.pid) + "/", environment(process.pid))
-    return any(f"{folder}/" in trace for trace in traces)
+    if any(f"{folder}/" in trace for trace in traces):
+        return True
+    return False if running(process.pid) else None
 
 
 def wait_gone(pids: Iterable[int], seconds: float) -> list[int]:
