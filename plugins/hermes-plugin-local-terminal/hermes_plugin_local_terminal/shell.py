@@ -43,6 +43,7 @@ exit "$__hermes_code"
 SCRIPT = (
     rf"""
 [[ -z $5 ]] || builtin cd -- "$5" 2>/dev/null || {{ : >"$6"; exit 125; }};
+[[ -z $7 ]] || ulimit $7 || {{ : >"$6"; exit 125; }};
 shopt -s expand_aliases;
 __hermes_options=$BASHOPTS;
 [[ -n $1 ]] && source "$1" </dev/null >/dev/null 2>&1;
@@ -57,7 +58,8 @@ eval "$__hermes_command"
 )
 """Runs ``$3`` (a file) from snapshot ``$1`` and writes snapshot ``$2``, with the directory between
 NULs at its end: without that it counts for nothing. ``$4`` names variables to leave out of it.
-``$5`` is a folder to enter first, and ``$6`` the file that is made where that cannot be done.
+``$5`` is a folder to enter first, ``$7`` the words of a `ulimit`, and ``$6`` the file that is made
+where that cannot be done.
 
 The EXIT trap is for commands that call `exit`, the last line for those that set an EXIT trap of
 their own; whichever comes second finds nothing to do. Nothing forks: that is half of what `true`
