@@ -1,17 +1,51 @@
-"""What a message carries beside its text, as the model is told of it."""
+"""What a message carries beside its text: fetched, and told to the model."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import msgspec
+
+from hermes.context import Log
+from hermes.errors import Failed, one_line
 from hermes.messages import clean
-from hermes.platform import Attachment, Inbound
+from hermes.platform import Attachment, Inbound, Platform
+
+UNFETCHED = "[What came with this message could not be fetched.]"
+FETCHING = 120.0
+"""Seconds for the files of a message."""
 
 INLINE = 100_000
 """Bytes of a text file that the model reads at once, as in Hermes Agent; of a longer one it is
 told where it lies."""
 READ = ("text/", "application/json", "application/xml", "application/yaml", "application/x-yaml")
 """Media types that are text. Clients send source code as anything, so the bytes decide too."""
+
+
+async def fetched(inbound: Inbound, platform: Platform | None, log: Log) -> Inbound:
+    """Have the platform bring the files of a message; without them where it cannot."""
+    try:
+        async with asyncio.timeout(FETCHING):
+            inbound = await _brought(inbound, platform)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
+        log.error("files not fetched", message=inbound.id, error=one_line(error))
+    here = tuple(file for file in inbound.attachments if file.path)
+    if len(here) == len(inbound.attachments):
+        return inbound
+    text = f"{inbound.text}\n{UNFETCHED}".lstrip()
+    return msgspec.structs.replace(inbound, text=text, attachments=here)
+
+
+async def _brought(inbound: Inbound, platform: Platform | None) -> Inbound:
+    while platform is not None:
+        try:
+            return await platform.fetch(inbound)
+        except Failed as failed:  # after a start it may only just be opening
+            if not failed.failure.retryable:
+                raise
+            await asyncio.sleep(failed.failure.retry_after or 1.0)
+    return inbound
 
 
 def told(inbound: Inbound) -> str:

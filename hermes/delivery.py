@@ -36,6 +36,8 @@ REPEATED = "(may be a repeat) "
 LONGEST = 300.0
 """Seconds at most between attempts to send."""
 
+CAPTION = 500
+"""Characters of a text that goes along with a file, and not before it."""
 REMEMBERED = 1000
 """Ends of parcels that are kept for whoever asks how it went."""
 PREPARING = 120.0
@@ -161,7 +163,10 @@ class Delivery:
         platform = self._platforms(outgoing.key.platform)
         pieces = self._format(platform, outgoing.text) if platform else (Piece(outgoing.text),)
         parts = [Part(outgoing.key, piece.text, markup=piece.markup) for piece in pieces]
-        parts += [Part(outgoing.key, attachment=each) for each in outgoing.attachments]
+        files = list(outgoing.attachments)
+        if files and len(parts) == 1 and len(parts[0].text) <= CAPTION:
+            parts[0] = msgspec.structs.replace(parts[0], attachment=files.pop(0))
+        parts += [Part(outgoing.key, attachment=each) for each in files]
         parts = parts or [Part(outgoing.key)]
         parts[0] = msgspec.structs.replace(parts[0], reply_to=outgoing.reply_to)
         parts[-1] = msgspec.structs.replace(

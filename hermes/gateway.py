@@ -33,7 +33,7 @@ LEASE = "gateway"
 HOLD = 30_000_000
 """Microseconds the gateway's lease lasts without renewal."""
 STRAY = 60_000_000
-"""Microseconds after which what lies in the outbox is taken for another process's."""
+"""Microseconds after which what lies in a queue, and nobody works on, is taken up."""
 
 
 class AlreadyRunning(HermesError):
@@ -124,8 +124,9 @@ class Gateway:
             await asyncio.sleep(10)
             try:
                 await self.runtime.store.commit((Lease(LEASE, self._owner, now() + HOLD),))
-                # Put there by a process that did not reach us; younger ones are on their way.
-                await self.delivery.recover(before=now() - STRAY)
+                # What lies there for long: put by a process that did not reach us, or the journal
+                # could not take its end. What is younger is on its way.
+                await self.intake.recover(before=now() - STRAY)
             except Conflict:
                 self.log.error("another gateway took over; this one stops")
                 self.stop()

@@ -66,10 +66,16 @@ def joined(messages: Sequence[Inbound]) -> tuple[Inbound, tuple[Change, ...]]:
     return whole, (taken(whole, ""), *(settled(each, "joined") for each in others))
 
 
-async def waiting(store: Store, keys: tuple[str, ...] | None = None) -> list[Entry]:
-    """List what came in and has no end yet, oldest first."""
+async def waiting(
+    store: Store, keys: tuple[str, ...] | None = None, *, before: int | None = None
+) -> list[Entry]:
+    """List what came in and has no end yet, oldest first; only what is older than *before*."""
     items = await store.pending(QUEUE, keys=keys)
-    return [msgspec.json.decode(item.item, type=Entry) for item in items]
+    return [
+        msgspec.json.decode(item.item, type=Entry)
+        for item in items
+        if before is None or item.time < before
+    ]
 
 
 class DurableInbox(Inbox):

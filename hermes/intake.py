@@ -7,19 +7,19 @@ takes it up: who was let in yesterday may be out today.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from hermes.attached import told
+from hermes.attached import fetched, told
 from hermes.chain import Broken, compose, held_by
-from hermes.errors import Failed, one_line
+from hermes.errors import one_line
 from hermes.following import Following
-from hermes.inbox import Entry, entry_key, joined, settled, taken, waiting
+from hermes.inbox import Entry, entry_key, settled, taken, waiting
 from hermes.killpoint import reach
+from hermes.lanes import Lanes
 from hermes.mailbox import Busy, Letter
 from hermes.middleware import Next, Stage
 from hermes.outbox import Parcel, enqueue
@@ -38,11 +38,6 @@ BROKEN = (
 )
 UNDECIDED = "⚠️ Your message could not be taken in: it took too long. The owner's log says why."
 NO_REASON = "⚠️ Your message was not answered, and nobody said why."
-UNFETCHED = "[What came with this message could not be fetched.]"
-FETCHING = 120.0
-"""Seconds for the files of a message."""
-ALBUM = 0.8
-"""Seconds without another part after which an album is taken for whole."""
 JUDGING = 300.0
 """Seconds that `receive` has for a message, a voice message or a command too."""
 CLOSED = (
@@ -59,110 +54,50 @@ class Intake:
         self._log = gateway.log
         self._settings: Any = gateway.settings
         self._receive: Next[Inbound, Admission] = self._chain(self._admit)
-        self._lanes: dict[SessionKey, asyncio.Queue[Entry]] = {}
-        self._at_work: set[str] = set()
+        self._lanes = Lanes(self._runtime.store, self._handle, gateway.spawn, self._log)
         self._posted: dict[SessionKey, asyncio.Event] = {}
         """Chat to whether the reply to the message that came last is in the outbox's line."""
 
-    def _chain(self, innermost: Next[Inbound, Admission]) -> Next[Inbound, Admission]:
-        """Guards decide who gets in; files are fetched for those only, before others see them."""
+    def _chain(
+        self, innermost: Next[Inbound, Admission], *, fetches: bool = True
+    ) -> Next[Inbound, Admission]:
+        """Guards decide who gets in; files are fetched for those only, before others see them. A
+        turn that goes on has them in the journal.
+        """
         guards = [link for link in self._runtime.links if link.middleware.stage == Stage.GUARD]
         others = [link for link in self._runtime.links if link.middleware.stage != Stage.GUARD]
         inside: Next[Inbound, Admission] = compose("receive", others, innermost)
 
         async def fetch(inbound: Inbound) -> Admission:
-            if inbound.role is not None and any(file.remote for file in inbound.attachments):
-                inbound = await self._fetched(inbound)
+            named = any(file.remote for file in inbound.attachments)
+            if fetches and named and inbound.role is not None:
+                inbound = await fetched(inbound, self._platform(inbound), self._log)
             return await inside(inbound)
 
         return compose("receive", guards, fetch)
 
-    async def _fetched(self, inbound: Inbound) -> Inbound:
-        """Have the platform bring the files of a message; without them where it cannot."""
-        try:
-            async with asyncio.timeout(FETCHING):
-                inbound = await self._bring(inbound)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
-            self._log.error("files not fetched", message=inbound.id, error=one_line(error))
-        here = tuple(file for file in inbound.attachments if file.path)
-        if len(here) == len(inbound.attachments):
-            return inbound
-        text = f"{inbound.text}\n{UNFETCHED}".lstrip()
-        return msgspec.structs.replace(inbound, text=text, attachments=here)
-
-    async def _bring(self, inbound: Inbound) -> Inbound:
-        platform = self._platform(inbound)
-        while platform is not None:
-            try:
-                return await platform.fetch(inbound)
-            except Failed as failed:  # after a start it may only just be opening
-                if not failed.failure.retryable:
-                    raise
-                await asyncio.sleep(failed.failure.retry_after or 1.0)
-        return inbound
-
-    async def recover(self) -> None:
-        """Take up what an earlier process left: interrupted turns first, then what waits.
+    async def recover(self, before: int | None = None) -> None:
+        """Take up what an earlier process left: interrupted turns first, then what waits. Later,
+        with *before* (UTC µs), what is older and nobody works on: its end could not be kept.
 
         What came by a platform that does not run here waits for a start with it.
         """
-        left = await waiting(self._runtime.store)
+        if self._gateway.stopping:
+            return
+        left = await waiting(self._runtime.store, before=before)
         here = [entry for entry in left if self._platform(entry.inbound) is not None]
-        if len(here) < len(left):
+        if before is None and len(here) < len(left):
             self._log.warning("messages wait for a platform", messages=len(left) - len(here))
-        for entry in (entry for entry in here if entry.session):
+        for entry in (entry for entry in here if entry.session and self._lanes.take(entry)):
             await self._take_up(entry)
-        await self._gateway.delivery.recover()
+        await self._gateway.delivery.recover(before)
         for entry in (entry for entry in here if not entry.session):
             self.arrived(entry)
 
     def arrived(self, entry: Entry) -> None:
         """Work on a message that is kept: one after the other in each chat."""
-        key = entry_key(entry.inbound)
-        if key in self._at_work or self._gateway.stopping:
-            return
-        self._at_work.add(key)
-        chat = entry.inbound.key
-        if chat not in self._lanes:
-            self._lanes[chat] = asyncio.Queue()
-            self._gateway.spawn(self._work(chat))
-        self._lanes[chat].put_nowait(entry)
-
-    async def _work(self, chat: SessionKey) -> None:
-        lane = self._lanes[chat]
-        ahead: Inbound | None = None
-        while ahead or not lane.empty():
-            inbound = ahead or lane.get_nowait().inbound
-            sent, ahead = await self._album(inbound, lane)
-            try:
-                await self._handle(await self._joined(sent))
-            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: one chat's message)
-                self._log.error("message not worked on", error=one_line(error))
-                self._at_work.difference_update(map(entry_key, sent))
-        del self._lanes[chat]
-
-    async def _album(
-        self, first: Inbound, lane: asyncio.Queue[Entry]
-    ) -> tuple[list[Inbound], Inbound | None]:
-        """Wait for the rest of an album; give all of it, and what came after it."""
-        found = [first]
-        with contextlib.suppress(TimeoutError):
-            while first.album:
-                async with asyncio.timeout(ALBUM):
-                    other = (await lane.get()).inbound
-                if other.album != first.album:
-                    return found, other
-                found.append(other)
-        return found, None
-
-    async def _joined(self, sent: list[Inbound]) -> Inbound:
-        """Make one message of an album, in the journal too."""
-        if len(sent) == 1:
-            return sent[0]
-        whole, changes = joined(sent)
-        await self._runtime.store.commit(changes)
-        self._at_work.difference_update(map(entry_key, sent[1:]))
-        return whole
+        if not self._gateway.stopping:
+            self._lanes.put(entry)
 
     # -- judging ------------------------------------------------------------------------------
 
@@ -220,8 +155,7 @@ class Intake:
 
     async def _take_up(self, entry: Entry) -> None:
         """Go on with an interrupted turn, if whoever caused it may still talk to us."""
-        self._at_work.add(entry_key(entry.inbound))
-        resume = self._chain(partial(self._readmit, entry))
+        resume = self._chain(partial(self._readmit, entry), fetches=False)
         inbound, admission = await self._judge(entry.inbound, resume)
         if admission.outcome == "refused":
             self._log.warning("interrupted turn not resumed", sender=inbound.sender.id)
@@ -239,13 +173,14 @@ class Intake:
 
     def authority(self, inbound: Inbound) -> Authority:
         """What the sender of a message may do."""
-        return self._vouched(inbound) or Authority(
+        authority = self._vouched(inbound) or Authority(
             inbound.key.platform,
             person=inbound.person or inbound.sender.id,
             role=inbound.role or "guest",
             can_ask=True,
             group=inbound.group,
         )
+        return msgspec.structs.replace(authority, place=inbound.answer_to or inbound.key)
 
     def _vouched(self, inbound: Inbound) -> Authority | None:
         """What the platform vouches for, where no person sent the message."""
@@ -344,7 +279,7 @@ class Intake:
 
         async def follow() -> None:
             state = await following.follow(listener)
-            self._at_work.discard(entry_key(inbound))
+            self._lanes.leave(inbound)
             if parcel and letter.ended:
                 # The first draft may have been on its way still when the turn ended.
                 self._gateway.delivery.post(
@@ -374,7 +309,7 @@ class Intake:
             changes.append(enqueue(parcel))
         await self._runtime.store.commit(changes)
         reach("inbox.settled")
-        self._at_work.discard(entry_key(inbound))
+        self._lanes.leave(inbound)
         if text:
             self._gateway.delivery.post(parcel)
 

@@ -95,6 +95,9 @@ class Authority(msgspec.Struct, frozen=True):
     """The person asked not to be asked (``--yolo``). Policy decides what that still leaves out."""
     group: bool = False
     """Others read the answers: what is known of one person alone is not said there."""
+    place: SessionKey | None = None
+    """The messenger's chat that the answer goes to, for what is sent there besides; None where
+    whoever listens shows what happens."""
 
 
 class SessionInfo(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 from hermes.inbox import QUEUE
 from hermes.messages import Image
 from hermes.platform import Attachment, Inbound
-from hermes.testing import FakePlatform, LetIn, MemoryStore, ScriptedProvider, open_gateway
+from hermes.testing import FakePlatform, LetIn, MemoryStore, Say, ScriptedProvider, open_gateway
 
 
 class Files(FakePlatform):
@@ -136,3 +136,18 @@ async def test_an_album_that_was_cut_by_a_restart_is_still_one_message(tmp_path:
     (request,) = provider.requests
     assert len([p for p in request.messages[-1].parts if isinstance(p, Image)]) == 3
     assert not await store.pending(QUEUE)
+
+
+async def test_a_turn_that_goes_on_does_not_fetch_its_files_again(tmp_path: Path) -> None:
+    platform, store, hold = Files(tmp_path, a=b"x"), MemoryStore(), asyncio.Event()
+    parts: dict[str, Any] = {"store": store, "settings": {"drain": 0.05}}
+    first = ScriptedProvider(Say("never", hold=hold))
+    async with open_gateway(tmp_path, platform, provider=first, **parts):
+        platform.share("a.txt", "text/plain")
+        await first.asked()
+    platform.slow["a.txt"] = asyncio.Event()  # it would never come
+    second = ScriptedProvider("read it")
+    async with open_gateway(tmp_path, platform, provider=second, **parts):
+        assert await platform.said(1) == ["read it"]
+    assert platform.fetched == ["a.txt"]
+    assert "<file>" in second.requests[0].messages[-1].text

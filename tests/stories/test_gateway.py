@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from hermes.errors import Failure
+from hermes.errors import Failure, StoreError
 from hermes.gateway import AlreadyRunning, Gateway
+from hermes.identity import now
 from hermes.messages import Image
 from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Admission, Inbound, PlatformLimits
 from hermes.records import Steered, UserSaid
 from hermes.runtime import Runtime
 from hermes.service import Service
+from hermes.store import Settle
 from hermes.testing import (
     FakePlatform,
     LetIn,
@@ -472,4 +474,38 @@ async def test_a_retry_that_was_cut_goes_on_and_keeps_its_picture(tmp_path: Path
     (request,) = second.requests
     assert [message.text for message in request.messages] == ["What is it?"]
     assert Image("image/png", "aGk=") in request.messages[0].parts
+    assert not await store.pending("inbox")
+
+
+class FullDisk(MemoryStore):
+    """A journal that takes nothing that ends a message, while the disk is full."""
+
+    full = False
+
+    async def commit(self, changes: Sequence[Any]) -> None:
+        if self.full and any(isinstance(each, Settle) and each.end for each in changes):
+            raise StoreError("the disk is full")
+        await super().commit(changes)
+
+
+async def test_what_the_journal_could_not_end_is_taken_up_without_a_restart(
+    tmp_path: Path,
+) -> None:
+    store, platform = FullDisk(), FakePlatform()
+    provider = ScriptedProvider("lost", "kept")
+    async with open_gateway(
+        tmp_path, platform, provider=provider, store=store, offers=COMMANDS
+    ) as gateway:
+        store.full = True
+        platform.say("Hello", chat="1")
+        platform.say("/busy", chat="2")
+        await provider.asked()
+        await gateway.runtime.idle()
+        await asyncio.sleep(0.05)
+        assert platform.sent == []
+        store.full = False
+        await gateway.intake.recover(before=now())
+        assert {text.partition(":")[0] for text in await platform.said(2)} == {"kept", "interrupt"}
+        await gateway.intake.recover(before=now())
+    assert len(platform.sent) == 2
     assert not await store.pending("inbox")

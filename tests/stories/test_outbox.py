@@ -61,7 +61,7 @@ async def test_a_file_is_sent_as_it_was_when_it_was_put(tmp_path: Path) -> None:
 
     platform = Reads()
     async with open_gateway(tmp_path, platform, provider=ScriptedProvider(), store=store):
-        await platform.said(2)
+        assert await platform.said(1) == ["Here"]
         async with asyncio.timeout(5):
             while await store.pending("outbox"):
                 await asyncio.sleep(0.01)

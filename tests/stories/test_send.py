@@ -82,9 +82,9 @@ async def test_a_script_sends_text_files_and_what_another_program_prints(
         "send", f"telegram:{chat}", "--attach", "report.txt", "here it is", "--json"
     )
     told = json.loads(done.out)
-    assert (told["success"], told["status"], len(told["message_ids"])) == (True, "delivered", 2)
+    assert (told["success"], told["status"], len(told["message_ids"])) == (True, "delivered", 1)
     (file,) = [m for m in anna.of_bot if "document" in m]
-    assert file["document"]["file_name"] == "report.txt"
+    assert (file["document"]["file_name"], file["caption"]) == ("report.txt", "here it is")
     assert list((serving.system.home / "outgoing").iterdir()) == []  # the copy is gone
 
 

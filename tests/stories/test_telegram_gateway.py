@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -27,9 +28,10 @@ async def gateway(
         "model": "openai:test",
         "openai": {"base_url": model.url},
         "telegram": {"enabled": True, "base_url": telegram.url, "poll_seconds": 1, **settings},
-        "gateway": {"busy": "queue"},
+        "gateway": {"busy": "queue", "directory": str(home.parent / "place")},
         "access": {"owners": {"telegram": "*"}},
     }
+    (home.parent / "place").mkdir(exist_ok=True)
     (home / "config.yaml").write_text(yaml.safe_dump(config))
     (home / ".env").write_text(f"TELEGRAM_BOT_TOKEN={telegram.token}\n")
     process = await asyncio.create_subprocess_exec(
@@ -124,3 +126,37 @@ async def test_pictures_and_papers_reach_the_model_whichever_way_they_come(
     assert "[file letter.txt (text/plain, 25 bytes): /" in paper
     assert letter in paper
     assert voice.startswith("[voice message voice.ogg (audio/ogg, 4 bytes): /")
+
+
+async def test_the_agent_hands_over_files_of_the_workspace_unasked_and_no_others(
+    home: Path,
+) -> None:
+    def send(path: str, **more: str) -> Say:
+        return Say(calls=(Call("send_file", json.dumps({"path": path, **more})),))
+
+    secret = home / ".env"
+    async with (
+        TelegramServer() as telegram,
+        OpenAIServer(send("plan.txt", caption="The plan"), "There.", send(str(secret)), "No.",
+                     send("/etc/hostname"), "Not without you.") as model,
+    ):  # fmt: skip
+        anna = telegram.private("Anna")
+        async with gateway(home, telegram, model):
+            (home.parent / "place" / "plan.txt").write_text("First, rest.")
+            anna.say("Give me the plan")
+            await shows(anna, "There.")
+            anna.say("And the secrets")
+            await shows(anna, ".env")
+            anna.say("/approve")  # not even then
+            await shows(anna, "No.")
+            anna.say("And that of the machine")
+            await shows(anna, "/etc/hostname")
+            anna.say("no")
+            await shows(anna, "Not without you.")
+    (sent,) = telegram.of("sendDocument")
+    (file,) = sent.files.values()
+    assert (file.name, file.data) == ("plan.txt", b"First, rest.")
+    assert anna.shown[0] == "The plan"
+    assert not list((home / "outgoing").iterdir())
+    assert b"is on its way to the person (12 bytes)" in model.requests[1].raw
+    assert b"is out of bounds for file tools" in model.requests[3].raw

@@ -1,4 +1,4 @@
-"""The tools `read_file`, `write_file`, `patch`, `search_files`, on whichever terminal is used."""
+"""The tools that work with files, on whichever terminal is used."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from hermes_plugin_files.documents import difference
 from hermes_plugin_files.editing import Edit, apply_edits, edits_of, replacement
 from hermes_plugin_files.lines import WINDOW, Window, window
 from hermes_plugin_files.protect import Protection
+from hermes_plugin_files.sending import send
 from hermes_plugin_files.sources import PREFIX, KeptOutput, Source, TerminalFile, regular_file
 
 IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tiff", ".ico", ".heic")
@@ -71,7 +72,7 @@ def own_path(arguments: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 class Files(Toolset):
-    """The four tools, and what conversations have read."""
+    """The tools, and what conversations have read."""
 
     def __init__(self, context: PluginContext) -> None:
         self._context = context
@@ -98,6 +99,13 @@ class Files(Toolset):
             tool(effect=READ, needs={"read"}, lane=Lane("*", shared=True), paths=own_path)(
                 self.search_files
             ),
+            # To whoever is spoken with, so it tells nobody more than an answer could.
+            tool(
+                effect=KEYED,
+                needs={"read"},
+                lane=lambda a: path_lane(a, shared=True),
+                paths=own_path,
+            )(self.send_file),
         )
 
     async def tools(self) -> tuple[Tool, ...]:
@@ -216,6 +224,12 @@ class Files(Toolset):
         if more or found.cut:
             text += f"\n[more: offset={offset + limit}]"
         return ToolResult(_joined(text, note))
+
+    async def send_file(self, path: str, caption: str = "", *, call: ToolCall) -> ToolResult:
+        """Send the person a file or picture in this chat."""
+        terminal = await call.terminal()
+        real = await self._real(terminal, path, writing=False)
+        return await send(terminal, await regular_file(terminal, real, path), caption, call)
 
     async def _real(self, terminal: Terminal, path: str, *, writing: bool) -> str:
         """Give the path with links followed. Raise `Refused` for one that is out of bounds."""

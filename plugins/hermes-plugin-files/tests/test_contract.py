@@ -21,6 +21,7 @@ class TestTools(ToolContract):
         "read_file": {"path": "a.txt", "limit": "5"},
         "patch": {"path": "a.txt", "old_string": "x", "new_string": "y"},
         "search_files": {"pattern": "y"},
+        "send_file": {"path": "a.txt"},
     }
 
     @pytest.fixture

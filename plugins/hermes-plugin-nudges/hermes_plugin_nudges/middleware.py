@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 
 from hermes import (
     Answer,
@@ -27,6 +29,10 @@ from hermes_plugin_skills import outcomes, reading
 
 TURNS = "turns"
 """State of a conversation: its messages since the last look back."""
+WRITTEN = 5
+"""The state is written for so many messages at a time: a process that dies loses fewer."""
+COUNTED = 500
+"""Conversations whose count is at hand."""
 
 
 class Nudges(Middleware):
@@ -44,6 +50,7 @@ class Nudges(Middleware):
         self._more = asyncio.Event()
         self._news: list[str] = []
         self._looked = False
+        self._turns: OrderedDict[str, int] = OrderedDict()
 
     async def open(self) -> None:
         """Nothing yet: the first turn's end begins the work."""
@@ -77,15 +84,17 @@ class Nudges(Middleware):
 
     async def _due(self, turn: Turn, result: TurnResult) -> Due | None:
         """Say whether this turn is worth a look back, and why."""
-        given, state = turn.input, self._context.state
+        given = turn.input
         if result.status == "cancelled" or given.authority.role == "guest":
             return None
-        records = await self._context.runtime.store.records(
-            given.session.id, after=given.session.head
-        )
+        records: Sequence[Record] = ()
+        if outcomes.used_tools(result):
+            records = await self._context.runtime.store.records(
+                given.session.id, after=given.session.head
+            )
         failed = used(records, given.text) if not outcomes.clean(records) else ()
         calls = sum(isinstance(record.body, Finished) for record in records)
-        turns = int(await state.get(TURNS, scope="session", of=given.session.id) or 0) + 1
+        turns = await self._count(given.session.id)
         why = [
             name
             for name, so in (
@@ -95,9 +104,9 @@ class Nudges(Middleware):
             )
             if so
         ]
-        await state.set(TURNS, 0 if why else turns, scope="session", of=given.session.id)
         if not why:
             return None
+        await self._set(given.session.id, 0)
         return Due(
             session=given.session.id,
             turn=given.id,
@@ -109,6 +118,27 @@ class Nudges(Middleware):
             model=result.model or given.model,
             tokens=result.usage.input + result.usage.output,
         )
+
+    async def _count(self, session: str) -> int:
+        """Count one more message, and give how many there are since the last look back."""
+        kept = self._turns.get(session)
+        if kept is None:
+            kept = int(await self._context.state.get(TURNS, scope="session", of=session) or 0)
+        if (kept + 1) % WRITTEN == 0:
+            await self._set(session, kept + 1)
+        else:
+            self._remember(session, kept + 1)
+        return kept + 1
+
+    async def _set(self, session: str, turns: int) -> None:
+        self._remember(session, turns)
+        await self._context.state.set(TURNS, turns, scope="session", of=session)
+
+    def _remember(self, session: str, turns: int) -> None:
+        self._turns[session] = turns
+        self._turns.move_to_end(session)
+        while len(self._turns) > COUNTED:
+            self._turns.popitem(last=False)
 
     async def _work(self) -> None:
         """Work through what waits, until there is nothing more."""
@@ -146,7 +176,7 @@ async def look_back(reviews: Reviews, due: Due) -> list[str]:
         await asyncio.shield(done(store, due, owner, end))
 
 
-def used(records: list[Record], text: str) -> tuple[str, ...]:
+def used(records: Iterable[Record], text: str) -> tuple[str, ...]:
     """Name the skills that a turn read."""
     names = [reading.chosen(text)]
     answers = (record.body for record in records if isinstance(record.body, Answer))

@@ -18,6 +18,7 @@ import openai
 from openai import AsyncOpenAI, AsyncStream
 
 from hermes import Failed, Failure, one_line
+from hermes_plugin_openai import network
 from hermes_plugin_openai.failures import failed_in_stream, refused
 from hermes_plugin_openai.settings import OpenAISettings
 
@@ -49,6 +50,7 @@ class Client:
             base_url=base_url,
             organization=settings.organization or None,
             project=settings.project or None,
+            http_client=network.Client(),
             max_retries=0,  # retrying is one plugin's job
             timeout=openai.Timeout(settings.timeout, connect=settings.connect_timeout),
             default_headers=settings.extra_headers or None,

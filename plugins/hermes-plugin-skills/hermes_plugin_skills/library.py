@@ -112,15 +112,17 @@ class Library:
             mend = "restore it, or delete it and look over every skill (hermes skills list)"
             raise SkillError(f"{self.lock_file} is damaged ({error}): {mend}") from None
 
-    def adopt(self) -> None:
+    def adopt(self, conversations: int = 1) -> list[Listed]:
         """Write the lock file of a home that has none yet: from now on what is new must be known,
-        and what was never seen begins its trial.
+        and what was never seen begins its trial. Counts *conversations* that begin; lists all.
         """
-        names = [each.skill.name for each in self.all()]
-        with disk.locked(self.root):
-            if not self.lock_file.exists():
-                self.keep(self.lock(held=True))
-        self.usage.began(names)
+        if not self.lock_file.exists():
+            with disk.locked(self.root):
+                if not self.lock_file.exists():
+                    self.keep(self.lock(held=True))
+        listed = self.all()
+        self.usage.began([each.skill.name for each in listed], conversations)
+        return listed
 
     def all(self) -> list[Listed]:
         """List every skill by category and name, with its state."""

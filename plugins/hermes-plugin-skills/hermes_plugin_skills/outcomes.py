@@ -35,31 +35,41 @@ class Outcomes(Middleware):
     def __init__(self, context: PluginContext) -> None:
         self._context = context
         self._library = Library(context)
+        self._counting = asyncio.Lock()
+        self._beginning = 0
+        """Conversations that nobody has counted yet."""
+        self._unused: list[str] = []
 
     async def turn(self, turn: Turn, call_next: Next[Turn, TurnResult]) -> TurnResult:
-        for notice in await asyncio.to_thread(self._began, turn):
-            turn.emit(Notice(notice))
+        session, name = turn.input.session, reading.chosen(turn.input.text)
+        if self._library.keeps and not session.parent:  # nobody reads the index in a trial, say
+            if not session.head:
+                await self._began(turn)
+            if name:
+                await asyncio.to_thread(self._library.usage.used, name, turn.input.id)
         result = await call_next(turn)
-        await self._ended(turn, result)
+        if name or used_tools(result):
+            await self._ended(turn, result)
         return result
 
-    def _began(self, turn: Turn) -> list[str]:
-        """Count a conversation that begins, and a skill that a person chose; give what an owner
-        should know of skills that are not used.
+    async def _began(self, turn: Turn) -> None:
+        """Count a conversation that begins; tell an owner of skills that are not used.
+
+        Many that begin at once are counted together: the folder is looked through once for all that
+        came since it was last.
         """
-        session, library = turn.input.session, self._library
-        if session.parent or not library.keeps:  # nobody looks through the index in a trial, say
-            return []
-        notices: list[str] = []
-        if not session.head:
-            library.adopt()
-            if turn.input.authority.role == "owner":
-                names = [e.skill.name for e in library.all() if e.state in ("untrusted", "changed")]
-                said = f"Not used until you say so: {', '.join(names)} (hermes skills trust NAME)"
-                notices = [said] if names else []
-        if name := reading.chosen(turn.input.text):
-            library.usage.used(name, turn.input.id)
-        return notices
+        self._beginning += 1
+        async with self._counting:
+            count, self._beginning = self._beginning, 0
+            if count:
+                self._unused = await asyncio.to_thread(self._count, count)
+        if self._unused and turn.input.authority.role == "owner":
+            names = ", ".join(self._unused)
+            turn.emit(Notice(f"Not used until you say so: {names} (hermes skills trust NAME)"))
+
+    def _count(self, conversations: int) -> list[str]:
+        listed = self._library.adopt(conversations)
+        return [each.skill.name for each in listed if each.state in ("untrusted", "changed")]
 
     async def _ended(self, turn: Turn, result: TurnResult) -> None:
         id, session = turn.input.id, turn.input.session
@@ -69,6 +79,11 @@ class Outcomes(Middleware):
         records = await self._context.runtime.store.records(session.id, after=session.head)
         well = None if result.status == "cancelled" else result.status == "ok" and clean(records)
         await asyncio.to_thread(self._library.usage.ended, id, well=well)
+
+
+def used_tools(result: TurnResult) -> bool:
+    """Whether a turn can have called tools: it ended well with its first answer only without."""
+    return result.status != "ok" or result.steps != 1
 
 
 def clean(records: Iterable[Record]) -> bool:

@@ -66,13 +66,13 @@ class Usage:
         except (ValueError, OSError):
             return Counted()
 
-    def began(self, names: Iterable[str]) -> None:
-        """A conversation begins; of skills *names*, the trial of those never seen does too."""
+    def began(self, names: Iterable[str], conversations: int = 1) -> None:
+        """Conversations begin; of skills *names*, the trial of those never seen does too."""
         with disk.locked(self._root):
             counted = self.read()
             new = {each: Use(since=counted.conversations) for each in names}
             skills = new | counted.skills
-            self._save(counted, conversations=counted.conversations + 1, skills=skills)
+            self._save(counted, conversations=counted.conversations + conversations, skills=skills)
 
     def used(self, name: str, turn: str) -> None:
         """A turn read skill *name*."""

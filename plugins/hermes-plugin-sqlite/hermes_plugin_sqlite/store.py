@@ -36,7 +36,7 @@ from hermes_plugin_sqlite.database import (
     size,
 )
 from hermes_plugin_sqlite.search import Asked, relevance, search
-from hermes_plugin_sqlite.worker import Worker
+from hermes_plugin_sqlite.worker import Reader, Worker
 from hermes_plugin_sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class SQLiteStore(Store):
         self._log = context.log
         self._clock = clock
         self._writer = Writer(self._file, clock)
-        self._reader = Worker("hermes-sqlite-reader", self._connect)
+        self._reader = Reader("hermes-sqlite-reader", self._connect)
         self._searcher = Worker("hermes-sqlite-search", self._connect)
         self._searching: asyncio.Task[None] | None = None
         self._scrubbing: asyncio.Task[None] | None = None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 import apsw
@@ -14,6 +15,8 @@ import apsw
 from hermes import StoreError
 
 T = TypeVar("T")
+TOGETHER = 0.001
+"""Seconds for which answers may wait for one another."""
 
 
 @dataclass(slots=True)
@@ -107,9 +110,30 @@ class Worker:
             resolve([(stopped, outcome)])
 
     def _serve(self, db: apsw.Connection, job: Any) -> None:
-        try:
-            value = job.function(db)
-        except Exception as error:  # noqa: BLE001 - it belongs to the caller, not the thread
-            resolve([(job.future, error)])
-        else:
-            resolve([(job.future, value)])
+        resolve([outcome(db, job)])
+
+
+class Reader(Worker):
+    """Answers together what was asked while it worked: waking the loop costs more than a read."""
+
+    def _serve(self, db: apsw.Connection, job: Any) -> None:
+        outcomes = [outcome(db, job)]
+        until = time.monotonic() + TOGETHER
+        while time.monotonic() < until:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                break
+            if job is None:
+                self._jobs.put(None)  # asked to stop: after these
+                break
+            outcomes.append(outcome(db, job))
+        resolve(outcomes)
+
+
+def outcome(db: apsw.Connection, job: Call[Any]) -> tuple[asyncio.Future[Any], Any]:
+    """Do what was asked; give who waits for it and the value or exception."""
+    try:
+        return job.future, job.function(db)
+    except Exception as error:  # noqa: BLE001 - it belongs to the caller, not the thread
+        return job.future, error
