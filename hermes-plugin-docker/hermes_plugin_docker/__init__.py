@@ -15,3 +15,10 @@ def hermes_terminals() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [Offer("docker", "hermes_plugin_docker.settings:DockerSettings", "Docker containers")]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer("docker", "hermes_plugin_docker.checks:DockerCheck", "Whether the daemon answers")
+    ]

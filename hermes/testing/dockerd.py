@@ -20,7 +20,7 @@ import socket
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -40,8 +40,10 @@ PROGRAMS = tuple(_PROGRAMS.split())
 class Dockerd:
     """A daemon that answers at `url`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, restart: Callable[[], None]) -> None:
         self.url = url
+        self.restart = restart
+        """Stop the daemon, and whatever runs in its containers, and start it on the same data."""
 
     def cli(self, *words: str, stdin: bytes | None = None) -> str:
         """Run the docker program against it and give its output. Raises AssertionError."""
@@ -79,8 +81,22 @@ def run_dockerd(folder: Path, kept: set[int]) -> Iterator[Dockerd]:
     ]  # fmt: skip
     groups = _groups()
     try:
-        with serve("dockerd", command, folder=folder, ready=lambda: _answers(address), kept=kept):
-            made = Dockerd(f"unix://{address}")
+        with contextlib.ExitStack() as running:
+
+            def start() -> None:
+                running.close()
+                running.enter_context(
+                    serve(
+                        "dockerd",
+                        command,
+                        folder=folder,
+                        ready=lambda: _answers(address),
+                        kept=kept,
+                    )
+                )
+
+            start()
+            made = Dockerd(f"unix://{address}", start)
             yield made
             for id in made.cli("ps", "-aq").split():
                 made.cli("rm", "-f", id)

@@ -17,3 +17,10 @@ def hermes_settings() -> list[Offer]:
     return [
         Offer("daytona", "hermes_plugin_daytona.settings:DaytonaSettings", "Sandboxes at Daytona")
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer("daytona", "hermes_plugin_daytona.checks:DaytonaCheck", "Whether Daytona lets us in")
+    ]

@@ -21,3 +21,14 @@ def hermes_settings() -> list[Offer]:
             "Commands on this machine",
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer(
+            "local-terminal",
+            "hermes_plugin_local_terminal.checks:LocalTerminalCheck",
+            "Whether commands can run here",
+        )
+    ]

@@ -18,17 +18,21 @@ class TerminalCheck(Check):
     def __init__(self, context: PluginContext) -> None:
         self.context = context
 
+    @property
+    def chosen(self) -> bool:
+        """Whether this is the terminal in use."""
+        return bool(self.context.config.section("hermes").terminal.backend == self.backend)
+
     @abstractmethod
     async def look(self) -> str:
         """Say what is there. Raise `TerminalError` where nothing could run."""
 
     async def check(self) -> tuple[Finding, ...]:
-        chosen = self.context.config.section("hermes").terminal.backend == self.backend
         try:
             return (Finding("ok", f"{self.backend}: {await self.look()}"),)
         except TerminalError as error:
             said = str(error).removeprefix(f"{self.backend}: ")
-        if chosen:
+        if self.chosen:
             return (Finding("error", f"{self.backend}, the terminal in use: {said}", self.mend),)
         return (Finding("ok", f"{self.backend}: {said} (not the terminal in use)"),)
 

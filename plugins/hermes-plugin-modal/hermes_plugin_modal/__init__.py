@@ -13,3 +13,8 @@ def hermes_terminals() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [Offer("modal", "hermes_plugin_modal.settings:ModalSettings", "Sandboxes at Modal")]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [Offer("modal", "hermes_plugin_modal.checks:ModalCheck", "Whether Modal lets us in")]

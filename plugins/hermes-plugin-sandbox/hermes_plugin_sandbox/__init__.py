@@ -21,3 +21,12 @@ def hermes_settings() -> list[Offer]:
     return [
         Offer("sandbox", "hermes_plugin_sandbox.settings:SandboxSettings", "Sandboxed commands")
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer(
+            "sandbox", "hermes_plugin_sandbox.checks:SandboxCheck", "Whether the sandbox can start"
+        )
+    ]

@@ -25,3 +25,14 @@ def hermes_settings() -> list[Offer]:
             "Apptainer containers on this machine",
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer(
+            "singularity",
+            "hermes_plugin_singularity.checks:SingularityCheck",
+            "Whether Apptainer is there",
+        )
+    ]

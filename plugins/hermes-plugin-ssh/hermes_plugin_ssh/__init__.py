@@ -13,3 +13,8 @@ def hermes_terminals() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [Offer("ssh", "hermes_plugin_ssh.settings:SSHSettings", "The machine reached over SSH")]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [Offer("ssh", "hermes_plugin_ssh.checks:SSHCheck", "Whether the other machine answers")]
