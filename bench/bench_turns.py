@@ -8,6 +8,12 @@ files and threads are read every 250 turns; the line is fitted over what comes o
 turns, so the promised 1 MB an hour is 1.2 KB a turn.
 
     python bench/bench_turns.py [--turns 20000] [--warm 150] [--through api|telegram]
+
+With ``--outputs 1000000`` a command gives so many bytes in every turn, over the HTTP API, and what
+counts is what the process holds at the end and at most against the moment it began to serve:
+500 conversations of 40 turns promise 150 MB, 20 files and 5 threads more (AT-13).
+
+    python bench/bench_turns.py --outputs 1000000 [--turns 20000]
 """
 
 from __future__ import annotations
@@ -29,7 +35,8 @@ from bench_gateway import Connection, gateway, state
 from bench_telegram import ANSWER, Person, configured, secrets
 from measure import served
 
-from hermes.testing import TelegramServer
+from hermes.testing import Exchange, OpenAIServer, TelegramServer
+from hermes.testing.answers import Call, Say
 
 CHATS, LENGTH = 50, 40
 """Conversations at a time, and turns of each."""
@@ -80,12 +87,15 @@ class Watch:
     def turn(self) -> None:
         """One more turn is over."""
         self.turns += 1
-        if self.turns % EVERY:
-            return
+        if self.turns % EVERY == 0:
+            self.read()
+
+    def read(self) -> None:
+        """Note what the process holds now."""
         now = state(self._pid)
         files = len(list(Path(f"/proc/{self._pid}/fd").iterdir()))
         self.readings.append(Reading(self.turns, now.memory, files, now.threads))
-        if self.turns % 2000 == 0:
+        if self.turns and self.turns % 2000 == 0:
             print(f"  after {self.turns:6} turns: {now.memory / 1e6:6.1f} MB, {files} files,"
                   f" {now.threads} threads", flush=True)  # fmt: skip
 
@@ -113,19 +123,68 @@ def report(watch: Watch, warm: int, seconds: float, cpu: float) -> None:
     print(f"open files more in 20,000 turns      {files.slope * 20_000:9.2f}")
 
 
+def api_talk(port: int, watch: Watch) -> Talk:
+    async def talk(name: str) -> None:
+        connection = Connection(port)
+        for place in range(LENGTH):
+            assert await connection.ask(name, f"Message {place}") == 200
+            watch.turn()
+        connection.close()
+
+    return talk
+
+
 async def over_api(options: argparse.Namespace, home: Path, url: str) -> None:
     async with gateway(home, url, {"api-server": {"enabled": True, "port": options.port}}) as pid:
         await Connection(options.port).served()
         watch = Watch(pid)
+        await watched(options, pid, watch, api_talk(options.port, watch))
 
-        async def talk(name: str) -> None:
-            connection = Connection(options.port)
-            for place in range(LENGTH):
-                assert await connection.ask(name, f"Message {place}") == 200
-                watch.turn()
-            connection.close()
 
-        await watched(options, pid, watch, talk)
+def flooding(size: int, missed: list[str]) -> Callable[[Exchange], Say | str]:
+    """Give a model that has a command run in each turn, which gives *size* bytes, and answers. What
+    came instead is *missed*.
+    """
+    command = f"seq -f 'line %014.0f' 1 {size // 20}"
+    asks = Say(calls=(Call("terminal", json.dumps({"command": command})),))
+
+    def answer(exchange: Exchange) -> Say | str:
+        last = exchange.json["messages"][-1]
+        if last["role"] != "tool":
+            return asks
+        if "left out" not in last["content"]:
+            missed.append(last["content"][:300])
+        return ANSWER
+
+    return answer
+
+
+async def with_outputs(options: argparse.Namespace, home: Path) -> None:
+    config = {"api-server": {"enabled": True, "port": options.port}}
+    missed: list[str] = []
+    async with (
+        OpenAIServer(always=flooding(options.outputs, missed), keep=1) as model,
+        gateway(home, model.url, config) as pid,
+    ):
+        await Connection(options.port).served()
+        watch = Watch(pid)
+        watch.read()
+        began = time.perf_counter()
+        await lots(api_talk(options.port, watch), lambda: watch.turns < options.turns)
+        await asyncio.sleep(options.warm)
+        watch.read()
+        start, end = watch.readings[0], watch.readings[-1]
+        most = Reading(*map(max, zip(*watch.readings, strict=True)))
+        print(f"turns, each with {options.outputs / 1e6:g} MB of output   {watch.turns:9}"
+              f" in {time.perf_counter() - began:.0f} s")  # fmt: skip
+        for name, at in (("when it began to serve", start), ("most", most), ("at the end", end)):
+            print(
+                f"  {name:24} {at.memory / 1e6:8.1f} MB {at.files:4} files {at.threads:4} threads"
+            )
+        print(f"  more at the end          {(end.memory - start.memory) / 1e6:8.1f} MB"
+              f" {end.files - start.files:4} files {end.threads - start.threads:4} threads"
+              "  (aim: at most 150, 20, 5)")  # fmt: skip
+        print(f"  turns whose command was not run {len(missed)}: {set(missed) or 'none'}")
 
 
 async def over_telegram(options: argparse.Namespace, home: Path, url: str) -> None:
@@ -158,11 +217,15 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=4000)
     parser.add_argument("--warm", type=float, default=150)
     parser.add_argument("--through", choices=("api", "telegram"), default="api")
+    parser.add_argument("--outputs", type=int, default=0, metavar="BYTES")
     parser.add_argument("--port", type=int, default=18643)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hermes-bench-") as name:
         folder = Path(name)
         (folder / "home").mkdir()
+        if options.outputs:
+            asyncio.run(with_outputs(options, folder / "home"))
+            return
         answer = {"text": ANSWER, "delay": 0.02}
         (folder / "script").write_text(json.dumps(answer) + "\n")
         server, url = served(folder, "--script", folder / "script", "--loop")

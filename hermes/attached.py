@@ -1,4 +1,4 @@
-"""What a message carries beside its text: fetched, and told to the model."""
+"""What a message carries beside its text: fetched, and told to the model with who speaks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FETCHING = 120.0
 """Seconds for the files of a message."""
 
 INLINE = 100_000
-"""Bytes of a text file that the model reads at once, as in Hermes Agent; of a longer one it is
-told where it lies."""
+"""Bytes of a text file that the model reads at once, as in Hermes Agent, where it can hold four
+times that; of a longer one it is told where it lies."""
 READ = ("text/", "application/json", "application/xml", "application/yaml", "application/x-yaml")
 """Media types that are text. Clients send source code as anything, so the bytes decide too."""
 
@@ -48,22 +48,33 @@ async def _brought(inbound: Inbound, platform: Platform | None) -> Inbound:
     return inbound
 
 
-def told(inbound: Inbound) -> str:
-    """Give the text of a message with what it carries. Reads files, so it may block.
+def told(inbound: Inbound, room: int = INLINE) -> str:
+    """Give the text of a message with what it carries; *room* are the bytes that a file may have to
+    be read at once. Reads files, so it may block.
 
     Where a file lies is always said, since tools can work on it. A text file that is short is
-    there too: a tool may run on another machine, where the file is not.
+    there too: a tool may run on another machine, where the file is not. In a conversation that a
+    group shares, it begins with who speaks.
     """
     lines = [inbound.text] if inbound.text else []
-    return "\n".join([*lines, *(line for each in inbound.attachments for line in _told(each))])
+    text = "\n".join(
+        [*lines, *(line for each in inbound.attachments for line in _told(each, room))]
+    )
+    return f"[{_speaker(inbound)}] {text}" if inbound.shared else text
 
 
-def _told(file: Attachment) -> list[str]:
+def _speaker(inbound: Inbound) -> str:
+    """Give the name of who speaks, as far as a name can be."""
+    name = "".join(c for c in inbound.sender.name if c.isprintable() and c not in "[]")
+    return name.strip()[:60] or inbound.sender.id
+
+
+def _told(file: Attachment, room: int) -> list[str]:
     path = Path(file.path)
     name = file.name or path.name
     try:
         size = path.stat().st_size
-        text = _text(file, path) if size <= INLINE else None
+        text = _text(file, path) if size <= room else None
     except OSError as error:
         return [f"[{name} cannot be read: {error.strerror}]"]
     kind = "voice message" if file.voice else "file"

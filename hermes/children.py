@@ -22,7 +22,7 @@ from hermes.context import Children
 from hermes.files import replace_file
 from hermes.paths import private
 from hermes.secrets import SecretStore
-from hermes.trees import MARK, carried, end, identity, lives, marked
+from hermes.trees import MARK, carried, end, identity, lives, marked, seal
 
 _INHERITED = """
 PATH HOME USER LOGNAME SHELL LANG LANGUAGE TERM COLORTERM TZ TMPDIR
@@ -92,6 +92,9 @@ class ProcessChildren(Children):
         above = os.environ.get(MARK)
         env[MARK] = f"{above},{self._owner}:{token}" if above else f"{self._owner}:{token}"
         return token
+
+    def seal(self, pid: int) -> None:
+        seal(pid)
 
     def remote(
         self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False

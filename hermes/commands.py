@@ -84,7 +84,9 @@ class CommandContext(ABC):
 
     @abstractmethod
     async def stream(self, events: AsyncIterator[Event]) -> None:
-        """Show a turn that the command started as the surface shows its own."""
+        """Show a turn that the command started as the surface shows its own. In a messenger it is
+        nobody's message: what is to survive the process goes through `post`.
+        """
 
     @abstractmethod
     def switch(self, session: str) -> None:
@@ -95,8 +97,15 @@ class CommandContext(ABC):
         raise UsageError("this chat cannot be left by a command")
 
     async def post(self, text: str, busy: Busy) -> None:
-        """Send *text* as a message of whoever gave the command (``/queue``, ``/steer``)."""
-        raise UsageError("only a messenger's chat takes messages by a command")
+        """Send *text* as a message of whoever gave the command (``/queue``, ``/steer``), *busy*
+        saying what it does to a turn that runs.
+        """
+        if self.conversation is None:
+            raise UsageError("only a chat takes messages")
+        if not text.strip():
+            raise UsageError("say what")
+        sent = self.conversation.send(text, authority=self.authority, busy=busy)
+        await self.stream(sent)
 
     async def retry(self) -> None:
         """Take back the last turn and send its message again (``/retry``). Raises NotFound without

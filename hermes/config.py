@@ -3,7 +3,8 @@
 What counts, most to least: what the command line says, the file, the default of the settings
 struct. Secrets are references; their values come from the environment or ``.env``.
 
-A file that cannot be used is not used: the last good copy stands in, and one line says so.
+A file that cannot be used is not used: the last good copy stands in, and one line says so, unless
+the two differ in who may do what (`hermes.standing_in`).
 """
 
 from __future__ import annotations
@@ -30,8 +31,13 @@ from hermes.redaction import SHOWN
 from hermes.schemas import REFERENCE
 from hermes.secrets import SecretStore, looks_secret
 from hermes.settings import decode_hook
+from hermes.standing_in import GUARDS, differing, misses, weighs
 
 KERNEL = "hermes"
+GOOD = "config.good.yaml"
+"""The last file without mistakes."""
+SERVED = "config.served.yaml"
+"""The last file that a gateway served with."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 
 
@@ -65,6 +71,14 @@ class _State(msgspec.Struct):
     problems: list[Problem]
     revision: str
     unusable: str = ""
+    instead: str = ""
+    """Why an earlier copy is used in the file's place."""
+    doubtful: frozenset[str] = frozenset()
+    """Guards that may be meant by a key that nobody knows."""
+    broken: bool = False
+    """A guard has a wrong value whose default would count."""
+    spoilt: dict[str, str] = {}
+    """Sections in which something is not as it was meant, with the first line about each."""
 
 
 class Config(ConfigView):
@@ -78,15 +92,20 @@ class Config(ConfigView):
         load: Callable[[str], Any],
         *,
         silent: frozenset[str] = frozenset(),
+        guards: frozenset[str] = frozenset(),
+        refused: str = "",
         overrides: Mapping[str, Any] | None = None,
         report: Callable[[Problem], None] | None = None,
     ) -> None:
         """*load* gives a section's settings type; *silent* names sections of plugins that are not
-        active, which are nobody's mistake; *report* hears each problem of a reading once.
+        active, which are nobody's mistake; *guards* those that say who may do what; *refused* why
+        the file is not to be used but the one that a gateway served with last; *report* hears each
+        problem of a reading once.
         """
         self.file = paths.config_file
         self.report = report
         self._paths, self._secrets, self._load_type, self._silent = paths, secrets, load, silent
+        self._guards, self._refused = guards | GUARDS, refused
         self._overrides = dict(overrides or {})
         kernel = msgspec.json.schema(KernelSettings, ref_template="#/$defs/{name}")
         kernel = {**schemas.resolve(kernel, kernel), "$defs": kernel.get("$defs", {})}
@@ -103,6 +122,23 @@ class Config(ConfigView):
         return list(self._now().problems)
 
     @property
+    def unusable(self) -> str:
+        """Why neither the file nor an earlier copy can be used; empty where one can."""
+        return self._now().unusable
+
+    @property
+    def instead(self) -> str:
+        """Why an earlier copy is used in the file's place; empty where the file is."""
+        return self._now().instead
+
+    def keep_served(self) -> None:
+        """Keep the file that is in use as the one that a gateway could serve with."""
+        state = self._now()
+        if state.document.text.strip() and not (state.instead or state.unusable):
+            with contextlib.suppress(OSError):
+                replace_file(self._paths.cache / SERVED, state.document.text, mode=0o600)
+
+    @property
     def revision(self) -> str:  # type: ignore[override]
         """Changes when the configuration does."""
         return self._now().revision
@@ -116,13 +152,19 @@ class Config(ConfigView):
     def section(self, name: str) -> Any:
         """Give a section as its validated struct; ``hermes`` is the kernel's own.
 
-        Raises ConfigError for a section that nobody owns, or a file that cannot be used.
+        Raises ConfigError for a section that nobody owns, or a file that cannot be used. Where the
+        struct forbids unknown fields, the section counts as it is written or not at all: a rule
+        that was misspelt must not leave what it forbids allowed.
         """
         if name not in self._sections:
             state = self._usable()
             kind = KernelSettings if name == KERNEL else self._type(name)
             schema = self._schemas.get(name, {})
             data = schemas.prune(self._part(state.data, name), schema, schema)
+            if self._whole(name):
+                if name in state.spoilt:
+                    raise ConfigError(f"{state.spoilt[name]}; so nothing of {name} counts")
+                data = {k: v for k, v in data.items() if not self._foreign((name, str(k)))}
             try:
                 made = msgspec.convert(data, kind, dec_hook=decode_hook, strict=False)
             except (msgspec.ValidationError, ValueError) as error:
@@ -131,6 +173,9 @@ class Config(ConfigView):
                 raise ConfigError(f"{where}: {name}: {error}") from None
             self._sections[name] = made
         return self._sections[name]
+
+    def spoilt(self, name: str) -> str:
+        return self._usable().spoilt.get(name, "")
 
     def variable(self, name: str) -> str | None:
         if looks_secret(name):
@@ -166,8 +211,9 @@ class Config(ConfigView):
         """Write one key, leave every other byte, and say what was done in one line.
 
         Text is read as YAML would, unless the key wants text. A secret goes to ``.env`` and the
-        file keeps the reference. Raises ConfigError, with nothing written, for an unknown key or a
-        value that does not fit.
+        file keeps the reference: where a secret belongs, and where in a map of one's own names
+        (variables, headers) the name says that it is one. Raises ConfigError, with nothing written,
+        for an unknown key or a value that does not fit.
         """
         path = tuple(dotted.split("."))
         if isinstance(value, str) and SHOWN in value:
@@ -179,6 +225,10 @@ class Config(ConfigView):
             fits = not list(schemas.check(value, schema, root, path))
             if not fits:
                 return self._set_secret(path, schema, value)
+        if isinstance(value, str) and self._names_secret(path) and not _refers(value):
+            for issue in schemas.check(value, schema, root, path):
+                raise ConfigError(f"{'.'.join(issue.path)}: {issue.text}")
+            return self._keep_secret(path, value, "${%s}")
         value = schemas.reworded(_parsed(value, schema, root), schema, root)
         for issue in schemas.check(value, schema, root, path):
             raise ConfigError(f"{'.'.join(issue.path)}: {issue.text}")
@@ -195,15 +245,23 @@ class Config(ConfigView):
     def _set_secret(self, path: KeyPath, schema: dict[str, Any], value: str) -> str:
         dotted, state = ".".join(path), self._now()
         present = str(_find(state.file_data, path) or schema.get("default") or "")
-        name = (
-            present[4:]
-            if present.startswith("env:")
-            else re.sub(r"\W", "_", "_".join(path)).upper()
-        )
+        if not present.startswith("env:"):
+            return self._keep_secret(path, value, "env:%s")
+        self._secrets.set(present[4:], value)
+        return f"{dotted}: kept as {present[4:]} in {self._secrets.env_file}"
+
+    def _keep_secret(self, path: KeyPath, value: str, reference: str) -> str:
+        """Write *value* into ``.env`` under the key's name, and *reference* to it into the file."""
+        name = re.sub(r"\W", "_", "_".join(path)).upper()
         self._secrets.set(name, value)
-        if present != f"env:{name}":
-            self._write(lambda document: document.setting(path, f"env:{name}"))
-        return f"{dotted}: kept as {name} in {self._secrets.env_file}"
+        self._write(lambda document: document.setting(path, reference % name))
+        return f"{'.'.join(path)}: kept as {name} in {self._secrets.env_file}"
+
+    def _names_secret(self, path: KeyPath) -> bool:
+        """Whether the last name is one that a person chose, and says that a secret stands there."""
+        _, root = self._schema(path)
+        within = path if root is self._schemas[KERNEL] else path[1:]
+        return bool(within) and looks_secret(path[-1]) and not schemas.declared(root, within)
 
     def _write(self, change: Callable[[Document], str]) -> None:
         with locked_file(self.file):
@@ -237,52 +295,96 @@ class Config(ConfigView):
     def _read_file(self) -> _State:
         problems: list[Problem] = []
         state: _State | None
-        text = ""
         try:
-            text = _read(self.file)
-            state = self._checked(Document(text, self.file.name))
-            wrong = any(problem.level == "error" for problem in state.problems)
+            state = self._checked(Document(_read(self.file), self.file.name))
+            problems = state.problems
         except ConfigError as error:
-            state, wrong = None, True
-            problems = [Problem("error", str(error))]
-        good = self._paths.home / "cache" / "config.good.yaml"
-        if not wrong and state is not None:
-            if text.strip() and (not good.exists() or good.read_bytes() != text.encode()):
-                with contextlib.suppress(OSError):
-                    replace_file(self._paths.cache / good.name, text, mode=0o600)
+            state, problems = None, [Problem("error", str(error))]
+        good = self._good(GOOD)
+        if state is not None and good is not None:
+            here, there = state.document.data, good.document.data
+            lost = [name for name in state.doubtful if misses(here.get(name), there.get(name))]
+            said = [problem.text for problem in problems if "unknown key" in problem.text]
+            problems = [*(Problem("error", each) for each in said if lost), *problems]
+        if self._refused:
+            good = self._good(SERVED)
+            problems = [Problem("error", self._refused), *problems]
+        if state is not None and not any(problem.level == "error" for problem in problems):
+            if not state.doubtful:
+                self._keep_good(state.document.text)
             return state
-        problems += state.problems if state else []
-        with contextlib.suppress(ConfigError):
-            instead = self._checked(Document(_read(good), good.name)) if good.exists() else None
-            if instead is not None and not any(p.level == "error" for p in instead.problems):
+        return self._instead(state, problems, good)
+
+    def _instead(
+        self, state: _State | None, problems: list[Problem], good: _State | None
+    ) -> _State:
+        """Let the *good* copy stand in for a file with mistakes, or say why it may not."""
+        first = next(problem for problem in problems if problem.level == "error")
+        why = first.text
+        if good is not None:
+            kept = self._paths.home / "cache" / good.document.name
+            document = state.document if state else None
+            names = differing(self._guards, self.file, document, good.document)
+            if not names:
                 note = (
-                    f"{self.file.name} is not used until mended, the last good version is ({good})"
+                    f"{self.file.name} is not used until mended, the last good version is ({kept})"
                 )
-                instead.problems = [*problems, Problem("warning", note)]
-                return instead
-        if state is None:
-            state = self._checked(Document("", self.file.name))
-            state.unusable = problems[0].text
+                good.problems, good.instead = [*problems, Problem("warning", note)], why
+                return good
+            why += (
+                f"; {', '.join(names)} changed as well, so what held before ({kept}) is not used"
+                f" either: mend {self.file.name}"
+            )
+            problems = [
+                Problem("error", why),
+                *(each for each in problems if each.text != first.text),
+            ]
+        elif state is not None and not self._refused and not state.broken:
             state.problems = problems
-        return state  # without the values that are wrong
+            return state  # without the values that are wrong
+        unusable = self._checked(Document("", self.file.name))
+        unusable.unusable, unusable.problems = why, problems
+        return unusable
+
+    def _good(self, name: str) -> _State | None:
+        """Read an earlier copy; None where there is none that is good still."""
+        file = self._paths.home / "cache" / name
+        with contextlib.suppress(ConfigError):
+            found = self._checked(Document(_read(file), name)) if file.exists() else None
+            if found is not None and not any(p.level == "error" for p in found.problems):
+                return found
+        return None
+
+    def _keep_good(self, text: str) -> None:
+        good = self._paths.home / "cache" / GOOD
+        if text.strip() and (not good.exists() or good.read_bytes() != text.encode()):
+            with contextlib.suppress(OSError):
+                replace_file(self._paths.cache / GOOD, text, mode=0o600)
 
     def _checked(self, document: Document) -> _State:
         """Expand, translate and check. Wrong values are taken out of the data."""
         problems: list[Problem] = []
+        spoilt: dict[str, str] = {}
         data = self._expanded(document.data, document, problems)
         data = self._reworded(translated(data))
         for key, line in document.repeated:
             problems.append(Problem("warning", f"{document.name}:{line}: {key} is written twice"))
         foreign: list[str] = []
+        doubtful: frozenset[str] = frozenset()
+        broken = False
         for issue in self._issues(data):
-            if issue.unknown and legacy(issue.path, owned=issue.path[0] in self._schemas):
+            if issue.unknown and self._foreign(issue.path):
                 foreign.append(".".join(issue.path))
                 continue
             where = f"{document.name}:{document.line(issue.path)}: {'.'.join(issue.path)}"
             level: Literal["error", "warning"] = "warning" if issue.unknown else "error"
             problems.append(Problem(level, f"{where}: {issue.text}"))
-            if not issue.unknown:
+            spoilt.setdefault(str(issue.path[0]), f"{where}: {issue.text}")
+            if issue.unknown:
+                doubtful |= self._maybe(issue.path)
+            else:
                 data = _dropped(data, issue.path)
+                broken |= weighs(issue.path, self._guards) and not self._whole(str(issue.path[0]))
         if foreign:
             some = ", ".join(foreign[:5]) + (f" and {len(foreign) - 5} more" if foreign[5:] else "")
             text = f"{document.name}: keys of Hermes Agent that nothing here reads: {some}"
@@ -290,7 +392,35 @@ class Config(ConfigView):
         whole = _merged(data, translated(self._override_data()))
         seen = json.dumps([document.text, self._overrides], default=str, sort_keys=True)
         revision = hashlib.blake2b(seen.encode("utf-8", "replace"), digest_size=8).hexdigest()
-        return _State(document, whole, data, problems, revision)
+        return _State(
+            document,
+            whole,
+            data,
+            problems,
+            revision,
+            spoilt=spoilt,
+            doubtful=doubtful,
+            broken=broken,
+        )
+
+    def _maybe(self, path: KeyPath) -> frozenset[str]:
+        """Name the guards that an unknown key may be meant for."""
+        return self._guards.intersection(
+            path[:1] if len(path) > 1 else schemas.close(path[0], self._guards)
+        )
+
+    def _whole(self, name: str) -> bool:
+        """Whether a section counts whole or not at all, which whoever asks for it is told."""
+        schema = self._schemas.get(name, {})
+        strict = schemas.resolve(schema, schema).get("additionalProperties") is False
+        return strict or name == "terminal"
+
+    def _foreign(self, path: KeyPath) -> bool:
+        """Whether a key is one of Hermes Agent's that we lack."""
+        if not legacy(path, owned=path[0] in self._schemas):
+            return False
+        root = self._schemas.get(path[0], {})
+        return not (len(path) == 2 and schemas.declared(root, path[1:]))
 
     def _issues(self, data: dict[str, Any]) -> list[schemas.Issue]:
         kernel = self._schemas[KERNEL]
@@ -412,6 +542,9 @@ class PluginConfig(ConfigView):
             raise PluginError(self._plugin, f"reads the section {name}, which is not its own")
         return self._config.section(name)
 
+    def spoilt(self, name: str) -> str:
+        return self._config.spoilt(name)
+
     def variable(self, name: str) -> str | None:
         return self._config.variable(name)
 
@@ -483,6 +616,10 @@ def _merged(below: Any, above: Any) -> Any:
     if not isinstance(below, dict) or not isinstance(above, dict):
         return above
     return {**below, **{k: _merged(below.get(k), v) if k in below else v for k, v in above.items()}}
+
+
+def _refers(value: str) -> bool:
+    return bool(REFERENCE.match(value) or _VARIABLE.search(value))
 
 
 def _dropped(data: Any, path: KeyPath) -> Any:

@@ -44,6 +44,11 @@ class Secrets(ABC):
     def redact_file(self, path: Path) -> None:
         """Overwrite every secret read so far in a file: for what a program wrote by itself."""
 
+    def holds(self, data: bytes) -> bool:
+        """Whether a known secret stands in *data* as it is: what does so should not be copied."""
+        text = data.decode("utf-8", "replace")
+        return self.redact(text) != text
+
     def add_rule(self, rule: Callable[[str], str]) -> None:
         """Let `redact` apply *rule* too, everywhere: it gives a text without what it takes for
         secrets. Called for every text that is kept or shown, so it has to be quick.
@@ -102,6 +107,11 @@ class Children(ABC):
         this Hermes, nor reaped by the next.
         """
 
+    def seal(self, pid: int) -> None:
+        """Seal a marked child that runs as *pid*, at once after it was started: what it starts is
+        known as Hermes's then, whatever becomes of the mark (§10).
+        """
+
     @abstractmethod
     def remote(
         self, backend: str, handle: str, *, what: str, owner: str = "", keep: bool = False
@@ -145,6 +155,13 @@ class ConfigView(ABC):
 
         Raises PluginError for another plugin's section.
         """
+
+    def spoilt(self, name: str) -> str:
+        """Say what in a section is not as it was meant, and so left out; empty where nothing is.
+
+        A struct that forbids unknown fields need not ask: then `section` raises.
+        """
+        return ""
 
     def variable(self, name: str) -> str | None:
         """Give a variable of the environment or of ``.env`` that is no secret; None if not set.

@@ -174,9 +174,13 @@ class Conversation:
         if not fold.opened:
             return
         names = tuple(spec.name for spec in fold.tools)
-        prompt = await self._runtime.prompts.render(PromptSession(info, names, brief=not names))
+        session = PromptSession(info, names, brief=not names)
+        prompt = await self._runtime.prompts.render(session)
         if prompt != fold.prompt:
-            agent.transcript.note(Reprompted(prompt=prompt, tools=fold.tools, reason=reason))
+            again = Reprompted(
+                prompt=prompt, tools=fold.tools, reason=reason, sources=tuple(session.sources)
+            )
+            agent.transcript.note(again)
             await agent.transcript.commit()
 
     async def new(self, title: str = "") -> Conversation:

@@ -142,7 +142,8 @@ class Gateway:
 
     def put_question(self, inbound: Inbound, asked: Asked) -> None:
         """Put a turn's question into the chat: buttons where there are some, words everywhere."""
-        how = " · ".join(f"/{'approve' if c != 'deny' else 'deny'} {c}" for c in asked.choices)
+        orders = {"once": "/approve", "deny": "/deny"}
+        how = " · ".join(orders.get(choice, f"/approve {choice}") for choice in asked.choices)
         text = f"{asked.text}\n\n{how}" if how and asked.purpose == "approval" else asked.text
         self.orders.open_question(inbound, asked)
         self.say(inbound.key, text, question=asked.id, choices=asked.choices)

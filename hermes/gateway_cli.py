@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import hashlib
 import json
 import os
 import signal
@@ -26,6 +27,8 @@ from hermes.files import replace_file
 from hermes.gateway import AlreadyRunning, Gateway
 from hermes.gateway_status import lines
 from hermes.identity import process_started
+from hermes.kernel_settings import GatewaySettings
+from hermes.platform import Outgoing
 from hermes.shell import set_disabled
 from hermes.trees import identity, lives
 from hermes.watchdog import Watchdog
@@ -80,11 +83,7 @@ def _blame(context: CommandContext, deaths: Deaths) -> None:
 
 
 async def _serve_noted(context: CommandContext) -> None:
-    try:
-        runtime = await context.runtime()
-    except (ConfigError, PluginError, NotFound) as error:
-        error.exit_code = UNFIT
-        raise
+    runtime = await _open(context)
     runtime.surface = "gateway"
     context.host.logs.on_screen = "warning"  # a person, or gateway.log, is at the other end
     served = Gateway(runtime)
@@ -115,6 +114,40 @@ async def _serve_noted(context: CommandContext) -> None:
         raise SystemExit(RESTART)
 
 
+async def _open(context: CommandContext) -> Runtime:
+    """Open the home; where it cannot be with the configuration as it is, with the one that was last
+    served with, if that may stand in (§8).
+    """
+    try:
+        return await context.runtime()
+    except (ConfigError, PluginError, NotFound) as error:
+        if context.host.refuse_config(str(error)):
+            with contextlib.suppress(ConfigError, PluginError, NotFound):
+                return await context.runtime()
+        said = ConfigError(context.host.config.unusable or str(error))
+        said.exit_code = UNFIT
+        raise said from None
+
+
+async def _tell_owner(runtime: Runtime, served: Gateway) -> None:
+    """Say in the first home chat there is that an earlier configuration is in use, once."""
+    config = runtime.host.config
+    if not config.instead:
+        return config.keep_served()
+    runtime.log.error("an earlier configuration is in use", why=config.instead)
+    text = (
+        f"⚠️ {config.file.name} is not used until it is mended: {config.instead}\n"
+        "Until then the configuration holds that held before (hermes gateway status)."
+    )
+    cause = hashlib.sha256(text.encode()).hexdigest()[:16]
+    for platform in served.parts.platforms:
+        if (home := await runtime.outbox.home(platform)) is not None:
+            text = runtime.host.secrets.redact(text)
+            await runtime.outbox.put(Outgoing(home, text), key=f"config/{cause}")
+            break
+    return None
+
+
 def _say(runtime: Runtime, blame: Blame, loop: object, what: dict[str, Any]) -> None:
     """Log what ended in a task that nobody waits for, and whose it was."""
     error = what.get("exception")
@@ -130,6 +163,7 @@ async def _settle(context: CommandContext, runtime: Runtime, served: Gateway) ->
     """
     await served.ready.wait()
     context.reply(_serves(served.status()))
+    await _tell_owner(runtime, served)
     await runtime.warm()
     gc.collect()
     gc.freeze()
@@ -159,6 +193,7 @@ async def start(context: CommandContext) -> None:
     if running:
         return context.reply(f"The gateway runs already (process {running['pid']}).")
     log = context.host.paths.logs / "gateway.log"
+    began = log.stat().st_size if log.exists() else 0
     environment = {
         **context.host.secrets.whole_environment(),
         "HERMES_HOME": str(context.host.paths.home),
@@ -177,7 +212,14 @@ async def start(context: CommandContext) -> None:
         if _running(context.host):
             return context.reply(f"The gateway runs (process {child.pid}); log: {log}")
         await asyncio.sleep(0.1)
-    raise UsageError(f"the gateway did not start; see {log}")
+    raise UsageError(f"the gateway did not start{_why(log, began)}; see {log}")
+
+
+def _why(log: Path, began: int) -> str:
+    """Give what the process said last, if it said why it ended."""
+    said = log.read_bytes()[began:].decode("utf-8", "replace").splitlines()
+    last = next((line for line in reversed(said) if line.startswith("hermes: ")), "")
+    return last.replace("hermes: ", ": ", 1)
 
 
 @gateway.command("stop")
@@ -192,7 +234,8 @@ async def stop(context: CommandContext) -> None:
 
 @gateway.command("restart")
 async def restart(context: CommandContext) -> None:
-    """Stop it and start it again in the background."""
+    """Stop it and start it again in the background, unless the configuration could not be used."""
+    context.host.config.section("hermes")
     running = _running(context.host)
     if running:
         await _end(running["pid"], signal.SIGTERM, context.host)
@@ -277,6 +320,7 @@ async def _write_status(host: Host, served: Gateway) -> None:
             "started": begun,
             "beat": written,
             "parts": parts,
+            "configuration": [host.secrets.redact(str(each)) for each in host.config.problems],
         }
         replace_file(_status_file(host), json.dumps(found), mode=0o600)
         await asyncio.sleep(1)
@@ -297,7 +341,10 @@ def _running(host: Host) -> dict[str, Any] | None:
 
 
 async def _end(pid: int, number: int, host: Host) -> None:
-    drain = host.config.section("hermes").gateway.drain
+    try:
+        drain = host.config.section("hermes").gateway.drain
+    except ConfigError:  # it runs with another one
+        drain = GatewaySettings().drain
     process = identity(pid)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)

@@ -17,6 +17,7 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         up = _age(found["started"])
         how = f", up {up}" if found["answers"] else ", but it does not answer"
         yield f"The gateway runs: process {found['pid']}{how}"
+        yield from (f"  configuration: {line}" for line in found.get("configuration", ()))
     for name, part in found.get("parts", {}).items():
         yield f"  {name:20} {part.get('state', ''):15} {_about(part)}".rstrip()
         if "probe" in part:

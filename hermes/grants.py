@@ -5,9 +5,10 @@ surface (``surface:api``), a conversation (``session:ID``) or a person (``person
 item of the durable queue ``grants`` whose one end is its revocation, so giving and revoking need no
 other process's leave, and a grant that was revoked stays so.
 
-Whoever starts a turn for a job or a route puts its allowances into the turn's `Authority`
-(``runtime.grants.of("job:backup", text=prompt)``); those of conversation, person and surface a
-policy finds itself. It asks at each call what stands, so a revocation counts at once.
+Whoever starts a turn for a job or a route names it in the turn's `Authority` (``holder``, and the
+``text`` that it was shown to do). Its grants, and those of conversation, person and surface, a
+policy finds at each call (`of`), so that what was given or revoked counts at once. What was carried
+along instead (`Authority.allowances`) it holds against what stands.
 """
 
 from __future__ import annotations

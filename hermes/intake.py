@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
-from hermes.attached import fetched, told
+from hermes.attached import INLINE, fetched, told
 from hermes.chain import Broken, compose, held_by
-from hermes.errors import one_line
+from hermes.errors import HermesError, one_line
 from hermes.following import Following
 from hermes.inbox import Entry, entry_key, settled, taken, waiting
 from hermes.killpoint import reach
@@ -180,7 +180,9 @@ class Intake:
             can_ask=True,
             group=inbound.group,
         )
-        return msgspec.structs.replace(authority, place=inbound.answer_to or inbound.key)
+        own = None if inbound.vouched else inbound.key  # a program hears no answer
+        place = inbound.answer_to or own
+        return msgspec.structs.replace(authority, place=place, shared=inbound.shared)
 
     def _vouched(self, inbound: Inbound) -> Authority | None:
         """What the platform vouches for, where no person sent the message."""
@@ -206,17 +208,30 @@ class Intake:
         """Put a message into its conversation's mailbox; *again* means that it asks for the one
         before once more.
         """
-        info = await (conversation or self.conversation(inbound)).load()
-        text = await asyncio.to_thread(told, inbound) if inbound.attachments else inbound.text
+        conversation = conversation or self.conversation(inbound)
+        info = await conversation.load()
+        if inbound.attachments:
+            text = await asyncio.to_thread(told, inbound, await self._room(conversation))
+        else:
+            text = told(inbound)
         letter = self._letter(inbound, Entry(inbound, info.id), text)
         letter.again = again
         self._runtime.mailbox(info.id).put(letter, busy)
+
+    async def _room(self, conversation: Conversation) -> int:
+        """Give the bytes that a file may have to be read at once: about a quarter of the window."""
+        try:
+            model = await self._runtime.models.info(await conversation.model())
+        except HermesError:  # the turn will say so
+            return INLINE
+        return min(INLINE, model.window or INLINE)
 
     def conversation(self, inbound: Inbound) -> Conversation:
         """Give the conversation that a message belongs to."""
         directory = self._settings.directory or str(Path.home())
         where = inbound.bound or inbound.key
-        return self._runtime.session(where, directory=directory, person=inbound.person)
+        person = inbound.shared or inbound.person
+        return self._runtime.session(where, directory=directory, person=person)
 
     async def _busy(self, inbound: Inbound) -> Busy:
         """Say what a message does to a busy chat: as set for it (`/busy`), else as configured. What

@@ -83,8 +83,12 @@ class Mailbox:
         return len(self._waiting)
 
     def put(self, letter: Letter, busy: Busy = "queue") -> None:
-        """Take in a letter. On a busy conversation *busy* says what it does."""
+        """Take in a letter. On a busy conversation *busy* says what it does; to a turn of somebody
+        else nothing: it has that person's authority.
+        """
         running = self._running
+        if running is not None and running.authority.person != letter.authority.person:
+            busy = "queue"
         if running is not None and busy == "steer":
             self._steering.append(letter)
             return

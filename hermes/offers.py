@@ -34,6 +34,9 @@ class Offer(msgspec.Struct, frozen=True):
     """Stands for members known only from configuration or the home folder (MCP servers, skills)."""
     always: bool = False
     """Memory only: it takes part whatever the setting ``memory`` names, beside that one."""
+    guard: bool = False
+    """Settings only: who may do what hangs on this section. Where it was changed in a file that has
+    mistakes, no earlier copy of the file stands in (§8)."""
     hidden: bool = False
     """Left out of menus."""
     surfaces: tuple[str, ...] = ("cli", "chat")

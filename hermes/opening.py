@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,6 +12,7 @@ from hermes.errors import HermesError, NotFound, one_line
 from hermes.prompt import PromptSection, PromptSession
 from hermes.resources import Resources
 from hermes.session import SessionInfo
+from hermes.sources import plain
 from hermes.tools import Tool, Toolset, ToolsetFamily
 
 if TYPE_CHECKING:
@@ -145,8 +146,10 @@ class Prompts:
 
 async def opening(
     prompts: Prompts, tools: Tools, info: SessionInfo, *, has_tools: bool, chosen: Sequence[str]
-) -> tuple[str, tuple[Tool, ...]]:
-    """Give prompt and tools of a new conversation. A model without tools gets a brief prompt."""
+) -> tuple[str, tuple[Tool, ...], tuple[str, ...]]:
+    """Give prompt and tools of a new conversation, and whose words stand in them. A model without
+    tools gets a brief prompt.
+    """
     gathered = await tools.gather(chosen) if has_tools else ()
     session = PromptSession(
         info,
@@ -154,7 +157,13 @@ async def opening(
         brief=not has_tools,
         toolsets=tuple(dict.fromkeys(tool.toolset for tool in gathered)),
     )
-    return await prompts.render(session), gathered
+    prompt = await prompts.render(session)
+    return prompt, gathered, whose(session.sources, gathered)
+
+
+def whose(told: Iterable[str], tools: Iterable[Tool]) -> tuple[str, ...]:
+    """Give the sources of a prompt's sections and of tools' descriptions, each once."""
+    return tuple(dict.fromkeys(map(plain, (*told, *(t.source for t in tools if t.source)))))
 
 
 def cut(text: str, limit: int) -> str:

@@ -79,6 +79,14 @@ class Inbound(msgspec.Struct, frozen=True):
     """Its platform vouches for it, and `role` and `person` are those of `Platform.vouch`. Set by
     the gateway before `receive`."""
 
+    @property
+    def shared(self) -> PersonId:
+        """The place, where all of a group have one conversation there; else empty."""
+        if not self.group or self.key.person or self.vouched:
+            return ""
+        where = (self.key.platform, self.key.account, self.key.chat, self.key.thread)
+        return ":".join(part for part in where if part)
+
 
 class Admission(msgspec.Struct, frozen=True):
     """What became of an inbound message."""

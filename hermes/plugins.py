@@ -83,6 +83,8 @@ class Host:
         """Hears each problem of the configuration when it is read."""
         self._index = index
         self._overrides = dict(overrides or {})
+        self._refused = ""
+        """Why the configuration file is not to be used."""
         self.incognito = False
         """Nothing of what happens is kept; see `go_incognito`."""
         self._objects: dict[tuple[str, str], Any] = {}
@@ -142,6 +144,8 @@ class Host:
             self._schemas,
             lambda section: self.load("settings", section),
             silent=frozenset(inactive),
+            guards=frozenset(n for n, offer in self.offers("settings").items() if offer.guard),
+            refused=self._refused,
             overrides=self._overrides,
             report=lambda problem: self.report(problem) if self.report else None,
         )
@@ -221,6 +225,18 @@ class Host:
         self.logs = Logs(self.paths, self.secrets, on_screen=self.logs.on_screen)
         self._overrides["store"] = "memory"
         self.__dict__.pop("config", None)
+
+    def refuse_config(self, why: str) -> bool:
+        """Nothing could be opened with the file as it is: go on with the one that a gateway served
+        with last. False where that is no other, or may not stand in.
+        """
+        if self.config.unusable:
+            return False
+        tried, self._refused = self.config.revision, why
+        self.__dict__.pop("config", None)
+        self._objects.clear()
+        self._contexts.clear()
+        return bool(self.config.instead) and self.config.revision != tried
 
     # what it becomes ----------------------------------------------------------------------------
 

@@ -19,6 +19,9 @@ class PromptSession(msgspec.Struct, frozen=True):
     """A small model: persona and question are all it can take. Most sections then say nothing."""
     toolsets: tuple[str, ...] = ()
     """Names of the toolsets that they come from."""
+    sources: list[str] = []
+    """A section adds whose words it tells where they are not its plugin's own (``file:AGENTS.md``):
+    what the model is asked to do may be their idea, and a question says so (§10)."""
 
 
 class PromptSection(ABC):

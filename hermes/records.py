@@ -34,6 +34,8 @@ class Opened(Body, frozen=True, kw_only=True, gc=False):
     relation: Literal["", "fork", "child"] = ""
     inherited: tuple[Message, ...] = ()
     """What a fork brought along from its parent."""
+    sources: tuple[str, ...] = ()
+    """Where texts in prompt, tools and what was inherited came from (`hermes.sources`)."""
 
 
 class Reprompted(Body, frozen=True, kw_only=True, gc=False):
@@ -43,6 +45,7 @@ class Reprompted(Body, frozen=True, kw_only=True, gc=False):
     prompt: str
     tools: tuple[ToolSpec, ...] = ()
     reason: str
+    sources: tuple[str, ...] = ()
 
 
 class UserSaid(Body, frozen=True, kw_only=True, gc=False):

@@ -47,6 +47,10 @@ class Redactor:
             both = dict.fromkeys((*self._forms, *forms(value)))
             self._forms = tuple(sorted(both, key=len, reverse=True))
 
+    def holds(self, data: bytes) -> bool:
+        """Whether a known value stands in *data* as it is."""
+        return any(value.encode("utf-8", "surrogatepass") in data for value in self._values)
+
     def add_rule(self, rule: Rule) -> None:
         """Apply *rule* after the known values."""
         self._rules.append(rule)

@@ -195,9 +195,11 @@ class Runtime:
         await conversation.load()
         return conversation
 
-    async def find(self, text: str) -> SessionInfo:
-        """Find one conversation by id, the beginning of an id, or title. Raises NotFound."""
-        found = await self.store.find(text)
+    async def find(self, text: str, *, person: PersonId | None = None) -> SessionInfo:
+        """Find one conversation, of *person* where given, by id, the beginning of an id, or title.
+        Raises NotFound.
+        """
+        found = await self.store.find(text, person=person)
         if not found:
             raise NotFound(f"no conversation {text!r}; hermes sessions list shows them")
         if len(found) > 1 and found[0].id != text:
@@ -330,14 +332,19 @@ class Runtime:
         One that cannot be opened is left out; one that takes its time, until it is there. None
         takes part in what is incognito.
         """
+        return list((await self.named_memories()).values())
+
+    async def named_memories(self) -> dict[str, Memory]:
+        """Give the memories that take part by the names of their offers."""
         if self.host.incognito:
-            return []
+            return {}
         names = [name for name, offer in self.host.offers("memory").items() if offer.always]
         chosen = self.host.config.section("hermes").memory
         if chosen and chosen not in names:
             names.append(chosen)
         opened = await asyncio.gather(*map(self._memory, names))
-        return [memory for memory in opened if memory is not None]
+        found = zip(names, opened, strict=True)
+        return {name: memory for name, memory in found if memory is not None}
 
     async def _memory(self, name: str) -> Memory | None:
         try:

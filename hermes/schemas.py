@@ -66,6 +66,12 @@ def at(root: dict[str, Any], path: KeyPath) -> dict[str, Any] | None:
     return schema
 
 
+def declared(root: dict[str, Any], path: KeyPath) -> bool:
+    """Whether the last name of *path* is one of a struct's, and not a key that a person chose."""
+    above = at(root, path[:-1]) or {}
+    return any(path[-1] in each.get("properties", {}) for each in _alternatives(above, root))
+
+
 def defaults(schema: dict[str, Any], root: dict[str, Any]) -> Any:
     """Give what holds where nothing is written."""
     inner = resolve(schema, root)
@@ -230,7 +236,12 @@ def _shown(value: Any) -> str:
     return f'"{value[:60]}"' if isinstance(value, str) else str(value)
 
 
+def close(name: str, known: Any) -> list[str]:
+    """Give the nearest known name, if one is near."""
+    return difflib.get_close_matches(name, list(known), n=1)
+
+
 def nearest(name: str, known: Any) -> str:
     """Suggest the nearest known name, in brackets, or nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = close(name, known)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -186,6 +186,9 @@ class SecretStore(Secrets):
     def redact_file(self, path: Path) -> None:
         self._redactor.redact_file(path)
 
+    def holds(self, data: bytes) -> bool:
+        return self._redactor.holds(data)
+
     def add_rule(self, rule: Rule) -> None:
         self._redactor.add_rule(rule)
 
@@ -211,6 +214,9 @@ class PluginSecrets(Secrets):
 
     def redact_file(self, path: Path) -> None:
         self._store.redact_file(path)
+
+    def holds(self, data: bytes) -> bool:
+        return self._store.holds(data)
 
     def add_rule(self, rule: Rule) -> None:
         self._store.add_rule(rule)

@@ -63,6 +63,8 @@ class Allowance(msgspec.Struct, frozen=True):
     why: str = ""
     calls: tuple[str, ...] = ()
     """`ToolCall.digest` of exact calls; empty means any that the other bounds cover."""
+    once: bool = False
+    """Each of `calls` once and in this order: a plan. Policy keeps how far it is."""
 
 
 class HeldAllowance(msgspec.Struct, frozen=True):
@@ -91,6 +93,10 @@ class Authority(msgspec.Struct, frozen=True):
     can_ask: bool = False
     """Somebody can answer a question now. Where nobody can, the answer is "deny" at once."""
     allowances: tuple[Allowance, ...] = ()
+    holder: str = ""
+    """Who else's grants count (``route:github``): policy looks at each call which stand."""
+    text: str = ""
+    """What that holder does (a route's prompt), for grants that were given for it alone."""
     yolo: bool = False
     """The person asked not to be asked (``--yolo``). Policy decides what that still leaves out."""
     group: bool = False
@@ -98,6 +104,15 @@ class Authority(msgspec.Struct, frozen=True):
     place: SessionKey | None = None
     """The messenger's chat that the answer goes to, for what is sent there besides; None where
     whoever listens shows what happens."""
+    shared: PersonId = ""
+    """The place itself, where a group has one conversation together."""
+
+    @property
+    def memory(self) -> PersonId:
+        """Whose memory counts: the person's; where a group shares the conversation, its own, since
+        what is remembered of one of them is not for the others.
+        """
+        return self.shared or self.person
 
 
 class SessionInfo(msgspec.Struct, frozen=True):

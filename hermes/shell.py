@@ -139,9 +139,11 @@ class ShellContext(CommandContext):
             from hermes.runtime import Runtime  # noqa: PLC0415
 
             protect(self.host)
-            self.closing.enter_context(self.host.logs.capture())
             opening = Runtime.open(surface="cli", host=self.host)
-            self._runtime = await self.closing.enter_async_context(opening)
+            async with AsyncExitStack() as attempt:
+                attempt.enter_context(self.host.logs.capture())
+                self._runtime = await attempt.enter_async_context(opening)
+                await self.closing.enter_async_context(attempt.pop_all())
         return self._runtime
 
     @property

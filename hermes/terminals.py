@@ -14,7 +14,13 @@ from hermes.plugins import Host
 from hermes.resources import Resources
 from hermes.session import SessionId, SessionInfo, SessionKey
 from hermes.store import Store
-from hermes.terminal import Terminal, TerminalBackend, TerminalLimits, TerminalSpec
+from hermes.terminal import (
+    Terminal,
+    TerminalBackend,
+    TerminalError,
+    TerminalLimits,
+    TerminalSpec,
+)
 
 ANCESTORS = 16
 """How far up a sub-agent looks for the chat it works for."""
@@ -94,9 +100,20 @@ class Terminals:
         return scope
 
     async def get(self, info: SessionInfo) -> Terminal:
-        """Give the terminal of a conversation's scope, opened at first use."""
+        """Give the terminal of a conversation's scope, opened at first use.
+
+        Raises TerminalError where the configuration does not say for certain which: a command that
+        was meant for elsewhere must not run here.
+        """
+        if why := self._host.config.spoilt("terminal"):
+            raise TerminalError(f"{why}. Nothing was run")
         name, scope = self._settings.backend, await self.settle(info)
-        backend = await self.opened(name)
+        try:
+            backend = await self.opened(name)
+        except TerminalError:
+            raise
+        except HermesError as error:
+            raise TerminalError(f"{one_line(error)}. Nothing was run") from None
 
         async def make() -> Terminal:
             terminal = await backend.terminal(self._spec(scope, info))

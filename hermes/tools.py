@@ -90,6 +90,8 @@ class ShellCommand(msgspec.Struct, frozen=True):
     text: str
     directory: str = ""
     """Where it starts, if not in the call's directory; relative to that."""
+    lasting: bool = False
+    """It goes on when the conversation, and Hermes, end."""
 
 
 class ToolResult(msgspec.Struct, frozen=True):
@@ -135,6 +137,8 @@ class Tool(msgspec.Struct, frozen=True):
     hosts: Callable[[Arguments], tuple[str, ...]] | None = None
     """The hosts that a call with these arguments reaches (``name`` or ``name:port``), and no
     others."""
+    source: str = ""
+    """Whose words its description is (`hermes.sources`), where they are not its plugin's."""
 
     @property
     def name(self) -> str:
@@ -211,6 +215,7 @@ class ToolCall:
     """One call on its way through the `tool` middleware; what a tool function gets as `call`."""
 
     __slots__ = (
+        "_another",
         "_open_terminal",
         "ask_person",
         "authority",
@@ -238,6 +243,7 @@ class ToolCall:
         batch: dict[Any, Any] | None = None,
         index: int = 0,
         segment: int = 0,
+        another: Callable[[str, dict[str, Any]], ToolCall | None] | None = None,
     ) -> None:
         self.request = request
         self.tool = tool
@@ -254,6 +260,7 @@ class ToolCall:
         """Place among the calls of one answer."""
         self.segment = segment
         """Calls with the same number may overlap; an exclusive call between them starts another."""
+        self._another = another
 
     @property
     def digest(self) -> str:
@@ -274,6 +281,12 @@ class ToolCall:
     @property
     def log(self) -> Any:
         return self.context.log
+
+    def another(self, tool: str, arguments: dict[str, Any]) -> ToolCall | None:
+        """Give the call that the model would make with these, to be judged and not to be run; None
+        where there is no such tool. It carries no grant.
+        """
+        return self._another(tool, arguments) if self._another else None
 
     async def terminal(self) -> Terminal:
         """Give the terminal of this conversation, opening it if need be."""
@@ -301,6 +314,7 @@ class ToolCall:
             batch=self.batch,
             index=self.index,
             segment=self.segment,
+            another=self._another,
         )
 
 

@@ -34,7 +34,7 @@ from hermes.records import (
     UserSaid,
 )
 from hermes.redaction import redact_all
-from hermes.sources import of_message
+from hermes.sources import ATTACHED, RECALLED, of_message
 from hermes.store import Append, Change, Store
 
 LOST = "[No result was recorded for this call.]"
@@ -80,8 +80,8 @@ class Fold:
         self.size = 0
         """Characters held, roughly."""
         self.sources: dict[str, None] = {}
-        """Where the texts came from that the model has seen, oldest first: a summary of them, or
-        what it learned from them, is still theirs, so none is ever taken out."""
+        """Where the texts came from that the model has seen, those read last at the end: a summary
+        of them, or what it learned from them, is still theirs, so none is ever taken out."""
         self.stale = False
         """Only a fold over all records tells what is seen: a rewind went behind a compaction, or
         something was forgotten."""
@@ -107,7 +107,11 @@ class Fold:
         match body:
             case UserSaid():
                 self._close_calls()
-                self._heard(of_message(body))
+                self._heard(
+                    of_message(body),
+                    RECALLED if body.context else "",
+                    ATTACHED if body.images else "",
+                )
                 self._push(record.seq, _user_message(body), starts_turn=True)
             case Steered():
                 self._close_calls()
@@ -119,10 +123,12 @@ class Fold:
                 self._finished(body)
             case Opened():
                 self.prompt, self.tools, self.opened = body.prompt, body.tools, True
+                self._heard(*body.sources)
                 for message in body.inherited:
                     self._push(record.seq, message, starts_turn=message.role == "user")
             case Reprompted():
                 self.prompt, self.tools = body.prompt, body.tools
+                self._heard(*body.sources)
             case Compacted():
                 self._compacted(record.seq, body)
             case Rewound():
@@ -155,9 +161,10 @@ class Fold:
             case Ended():
                 self.turn = None
 
-    def _heard(self, source: str) -> None:
-        if source:
-            self.sources.setdefault(source)
+    def _heard(self, *sources: str) -> None:
+        for source in filter(None, sources):
+            self.sources.pop(source, None)
+            self.sources[source] = None
 
     def _push(self, seq: int, message: Message, *, starts_turn: bool = False) -> None:
         self.entries.append(Entry(seq, message, starts_turn))
@@ -325,10 +332,16 @@ def _uses(body: Answer) -> bool:
 
 
 def _user_message(body: UserSaid) -> Message:
-    parts: list[Content] = [Text(clean(body.text)), *body.images]
+    parts: list[Content] = [Text(_named(body)), *body.images]
     if body.context:
         parts.append(Text("\n\n" + clean(body.context)))
     return Message("user", tuple(parts))
+
+
+def _named(body: UserSaid) -> str:
+    """Write a message as the model reads it: a stranger's says whose it is."""
+    source = of_message(body)
+    return f"[From {source}]\n{clean(body.text)}" if source else clean(body.text)
 
 
 def _size(message: Message) -> int:

@@ -17,15 +17,20 @@ from pathlib import Path
 from typing import Any
 
 MARK = "HERMES_CHILD"
+SEAL = 2**61
+"""Microseconds of the hard limit ``RLIMIT_RTTIME`` of what a tool started. All that it starts has
+it too, through forks, sessions and clean environments, and only root can lift it. It bounds what
+runs under a realtime scheduler, after 70,000 years."""
 
 
 def beneath() -> bool:
     """Whether a tool of some Hermes started this process, itself or through others.
 
     The mark in the environment says so; where it was taken away, that of a process above does,
-    which has it for life. Only what lost both its mark and everybody above it is not seen.
+    which has it for life; where nobody is above any more, the seal. Only root can break that, and
+    other systems than Linux have none.
     """
-    if os.environ.get(MARK):
+    if os.environ.get(MARK) or _sealed():
         return True
     mark, pid = f"{MARK}=".encode(), os.getppid()
     while pid > 1:
@@ -37,6 +42,23 @@ def beneath() -> bool:
             pid = int(Path(f"/proc/{pid}/stat").read_bytes().rsplit(b")", 1)[1].split()[1])
         except (OSError, ValueError, IndexError):
             return False
+    return False
+
+
+def seal(pid: int) -> None:
+    """Seal a child just started, and so all that it starts."""
+    with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - not on every system
+
+        resource.prlimit(pid, resource.RLIMIT_RTTIME, (SEAL, SEAL))
+
+
+def _sealed() -> bool:
+    """Whether the limit is set, to whatever: it can be lowered, and never taken off."""
+    with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):
+        import resource  # noqa: PLC0415
+
+        return resource.getrlimit(resource.RLIMIT_RTTIME)[1] != resource.RLIM_INFINITY
     return False
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from hermes.agent import Agent
 from hermes.chain import Broken, compose, held_by
@@ -28,6 +31,7 @@ from hermes.errors import (
 from hermes.events import Event, Notice, TurnFinished
 from hermes.identity import is_dead, new_id, new_owner, now, where
 from hermes.killpoint import reach
+from hermes.lessons import Lessons
 from hermes.mailbox import Letter, Mailbox
 from hermes.memory import Memory
 from hermes.messages import Image, Text
@@ -35,7 +39,7 @@ from hermes.middleware import Next
 from hermes.opening import opening
 from hermes.records import Ended, Opened, Reprompted
 from hermes.session import SessionInfo
-from hermes.store import Change, Describe, Lease
+from hermes.store import Change, Describe, Enqueue, Lease
 from hermes.transcript import NO_TURN, OpenTurn, turn_starts
 from hermes.turn import Limits, Turn, TurnInput, TurnResult
 
@@ -47,8 +51,6 @@ LEASE = 30_000_000
 RENEW = 10.0
 STOPPED = 10.0
 """Seconds a stopped turn has to end: five are the agent's own."""
-RECORD = 60.0
-"""Seconds the memory has to record."""
 RECALL = 0.3
 """Seconds the memory has to recall."""
 RESUMES = 2
@@ -62,8 +64,7 @@ class Turns:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._learning: asyncio.Queue[tuple[Memory, Turn, TurnResult]] = asyncio.Queue(32)
-        self._learner: asyncio.Task[None] | None = None
+        self._lessons = Lessons(runtime)
         self.unborn: dict[str, tuple[Change, ...]] = {}
         """What is to be committed with a conversation's first turn."""
 
@@ -168,6 +169,10 @@ class Turns:
         )
         if not letter.resume:  # its own message is still to come
             again.taking, again.ending = (), None
+            if said.stranger:  # whoever came next lends a stranger's turn nothing of theirs
+                again.authority = msgspec.structs.replace(
+                    letter.authority, role="guest", allowances=(), holder="", yolo=False
+                )
         result = await self._turn(info, again, agent, open_turn.id, resumed=True)
         letter.ended = again.ended
         return result
@@ -203,12 +208,13 @@ class Turns:
             prompt=agent.transcript.fold.prompt,
             messages=agent.transcript.fold.messages,
         )
-        memories = await runtime.memories()
+        memories = await runtime.named_memories()
         if not resumed:
             turn = await self._recall(memories, turn)
-        result = await self._through_chain(info, agent, turn, letter, instead)
-        for memory in memories:
-            self._learn(memory, turn, result)
+        after = 0 if resumed else info.head
+        teach = partial(self._lessons.of, memories, after=after)
+        result, lessons = await self._through_chain(info, agent, turn, letter, instead, teach)
+        self._lessons.wake(memories, lessons)
         if result.status == "ok" and result.fallback:
             runtime.evict(info.id, "fallback")
         return result
@@ -239,9 +245,13 @@ class Turns:
         turn: Turn,
         letter: Letter,
         instead: int | None,
-    ) -> TurnResult:
-        """Run the turn inside its middleware; its core takes the lease."""
+        teach: Callable[[Turn, TurnResult], Sequence[Enqueue]],
+    ) -> tuple[TurnResult, Sequence[Enqueue]]:
+        """Run the turn inside its middleware; its core takes the lease. Gives what it put before
+        the memories, too.
+        """
         held: list[_Held] = []
+        lessons: Sequence[Enqueue] = ()
 
         async def innermost(turn: Turn) -> TurnResult:
             await self._open(info, agent, turn)
@@ -274,12 +284,13 @@ class Turns:
             except Broken as broken:
                 result = TurnResult.failed(Failure("plugin", str(broken), broken.plugin))
             if held and held[-1].taken:
-                await self._end(agent, turn, result, held[-1], letter)
+                lessons = teach(turn, result)
+                await self._end(agent, turn, result, held[-1], letter, lessons)
         finally:
             agent.transcript.discard()
             for one in held:
                 await one.stop()
-        return result
+        return result, lessons
 
     async def _stoppable(self, chain: Next[Turn, TurnResult], turn: Turn) -> TurnResult:
         """Run the chain; after a stop it has its time to end, whatever a middleware waits for."""
@@ -308,7 +319,7 @@ class Turns:
         agent.gets_tools = (await runtime.models.info(turn.input.model)).tools
         if fold.opened and (fold.tools or not agent.gets_tools):
             return
-        prompt, tools = await opening(
+        prompt, tools, sources = await opening(
             runtime.prompts,
             runtime.tools,
             info,
@@ -319,11 +330,22 @@ class Turns:
         if not fold.opened:
             relation: Literal["", "child"] = "child" if info.parent else ""
             agent.transcript.note(
-                Opened(prompt=prompt, tools=specs, parent=info.parent, relation=relation)
+                Opened(
+                    prompt=prompt,
+                    tools=specs,
+                    parent=info.parent,
+                    relation=relation,
+                    sources=sources,
+                )
             )
         elif specs:  # it began with a model that has no tools; this one has
             agent.transcript.note(
-                Reprompted(prompt=prompt, tools=specs, reason="the model can use tools")
+                Reprompted(
+                    prompt=prompt,
+                    tools=specs,
+                    reason="the model can use tools",
+                    sources=sources,
+                )
             )
         agent.toolbox = runtime.toolbox(agent.transcript, info, tools)
 
@@ -338,7 +360,13 @@ class Turns:
             self._runtime.log.error("end of a message not kept", error=one_line(error))
 
     async def _end(
-        self, agent: Agent, turn: Turn, result: TurnResult, held: _Held, letter: Letter
+        self,
+        agent: Agent,
+        turn: Turn,
+        result: TurnResult,
+        held: _Held,
+        letter: Letter,
+        lessons: Sequence[Change],
     ) -> None:
         ended = Ended(
             status=result.status,
@@ -351,7 +379,7 @@ class Turns:
         reach("turn.ending")
         brings = letter.ending(result) if letter.ending else ()
         asked = _unanswered(agent.transcript.fold.turn)
-        await agent.transcript.commit((), (held.give_back(), *brings))
+        await agent.transcript.commit((), (held.give_back(), *brings, *lessons))
         await self._runtime.questions.expire(asked)
         held.ended = True
         letter.ended = True
@@ -375,13 +403,14 @@ class Turns:
 
     # -- memory -------------------------------------------------------------------------------
 
-    async def _recall(self, memories: Sequence[Memory], turn: Turn) -> Turn:
-        recalled = await asyncio.gather(*(self._recalled(memory, turn) for memory in memories))
+    async def _recall(self, memories: Mapping[str, Memory], turn: Turn) -> Turn:
+        recalled = await asyncio.gather(
+            *(self._recalled(name, memory, turn) for name, memory in memories.items())
+        )
         context = "\n\n".join(text for text in recalled if text)
         return turn.replace(context=context) if context else turn
 
-    async def _recalled(self, memory: Memory, turn: Turn) -> str:
-        name = type(memory).__name__
+    async def _recalled(self, name: str, memory: Memory, turn: Turn) -> str:
         try:
             async with asyncio.timeout(RECALL):
                 return await memory.recall(turn)
@@ -391,31 +420,9 @@ class Turns:
             self._runtime.log.warning("memory failed to recall", memory=name, error=one_line(error))
         return ""
 
-    def _learn(self, memory: Memory, turn: Turn, result: TurnResult) -> None:
-        if self._learner is None:
-            self._learner = asyncio.ensure_future(self._record())
-        try:
-            self._learning.put_nowait((memory, turn, result))
-        except asyncio.QueueFull:
-            self._runtime.log.warning("memory is behind; a turn was not recorded")
-
-    async def _record(self) -> None:
-        while True:
-            memory, turn, result = await self._learning.get()
-            try:
-                async with asyncio.timeout(RECORD):
-                    await memory.record(turn, result)
-            except (Exception, SystemExit) as error:  # noqa: BLE001  (isolation: a plugin's code)
-                self._runtime.log.warning("memory failed to record", error=one_line(error))
-            finally:
-                self._learning.task_done()
-
     async def close(self) -> None:
-        """Let the memory record what waits (5 s), then stop."""
-        if self._learner is None:
-            return
-        await asyncio.wait((asyncio.ensure_future(self._learning.join()),), timeout=5)
-        self._learner.cancel()
+        """Let the memories learn what waits, for a while; the rest stays in the journal."""
+        await self._lessons.close()
 
 
 class _Held:

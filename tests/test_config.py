@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True):
     on: bool = True
     inner: Inner = Inner()
     servers: dict[str, Inner] = {}
+    own_key: str = ""
+    labels: dict[str, str] = {}
 """
 
 
@@ -333,6 +335,59 @@ def test_setting_a_secret_puts_it_into_env_file_and_keeps_the_reference(good: An
     config.set("good.api_key", "sk-999999")
     assert config.get("good.api_key") == "env:GOOD_API_KEY"
     assert "sk-" not in (good.home / "config.yaml").read_text()
+
+
+def test_a_secret_among_names_of_one_s_own_is_kept_elsewhere_too(good: Any) -> None:
+    config = good.host().config
+    said = config.set("good.labels.GH_TOKEN", "ghp_1234567")
+    assert "ghp_" not in said
+    assert "GOOD_LABELS_GH_TOKEN" in said
+    written = (good.home / "config.yaml").read_text()
+    assert "${GOOD_LABELS_GH_TOKEN}" in written
+    host = good.host()
+    assert host.config.get("good.labels.GH_TOKEN") == "ghp_1234567"
+    assert host.secrets.redact("ghp_1234567") == "[secret]"
+    for value in ("${MINE}", "env:MINE"):  # it refers to one already
+        host.config.set("good.labels.GH_TOKEN", value)
+        assert value in (good.home / "config.yaml").read_text()
+    host.config.set("good.labels.COLOUR", "red")
+    assert "COLOUR: red" in (good.home / "config.yaml").read_text()
+    host.config.set("good.own_key", "~/.ssh/id")  # a struct's own: its author knows what it is
+    assert "own_key: ~/.ssh/id" in (good.home / "config.yaml").read_text()
+    assert "MINE" not in (good.home / ".env").read_text()
+
+
+STRICT = """
+import msgspec
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    deny: tuple[str, ...] = ()
+    mode: str = "manual"
+"""
+
+
+@pytest.mark.parametrize(
+    "written", ["deny: {a: b}", "denny: [x]", "mode: [off]", "{deny: [x], mode: 7, more: 1}"]
+)
+def test_a_strict_section_counts_as_it_is_written_or_not_at_all(site: Any, written: str) -> None:
+    site.install(
+        "good",
+        """
+        @hookimpl
+        def hermes_settings():
+            return [Offer("good", "hermes_plugin_good.settings:Settings", "")]
+        """,
+        settings=STRICT,
+    )
+    site.write(f"model: a:b\ngood:\n  {written}\n")
+    config = site.host().config
+    with pytest.raises(ConfigError, match=r"config\.yaml:3: good\.(deny|denny|mode|more)"):
+        config.section("good")
+    assert config.section("hermes").model == "a:b", "others go on"
+    assert config.spoilt("good")
+    site.write("good:\n  deny: [x]\n")
+    config = site.host().config
+    assert config.section("good").deny == ("x",)
+    assert not config.spoilt("good")
 
 
 def test_the_revision_changes_with_the_configuration(good: Any) -> None:

@@ -14,7 +14,14 @@ def hermes_terminals() -> list[Offer]:
 
 @hookimpl
 def hermes_settings() -> list[Offer]:
-    return [Offer("docker", "hermes_plugin_docker.settings:DockerSettings", "Docker containers")]
+    return [
+        Offer(
+            "docker",
+            "hermes_plugin_docker.settings:DockerSettings",
+            "Docker containers",
+            guard=True,
+        )
+    ]
 
 
 @hookimpl

@@ -19,6 +19,12 @@ HOME = "/root"
 FIRST = "trap 'exit 0' TERM; while :; do sleep 86400 & wait $!; done"
 """The container's first process: a bash, because it reaps what others leave behind."""
 TEMPORARY = {"/tmp": "512m", "/var/tmp": "256m", "/run": "64m"}
+USUAL = frozenset(
+    {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE",
+     "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
+)  # fmt: skip
+"""Capabilities that a container may have and still be one: Docker's own, without those that make
+devices and raw packets. With others (``SYS_ADMIN``, ``SYS_PTRACE``, ``ALL``) there are ways out."""
 MEGABYTE = 1_048_576
 
 
@@ -37,8 +43,11 @@ def volumes_of(name: str) -> tuple[str, str]:
 def is_isolated(settings: DockerSettings) -> bool:
     """Whether nothing in *settings* opens a way to the daemon's machine."""
     folders = any(each.startswith(("/", ".", "~")) for each in settings.volumes)
+    powers = {name.upper().removeprefix("CAP_") for name in settings.capabilities} - USUAL
     networks = settings.network_mode == "host" or settings.network_mode.startswith("container:")
-    return not (folders or networks or settings.mount_cwd_to_workspace or settings.host_config)
+    return not (
+        folders or powers or networks or settings.mount_cwd_to_workspace or settings.host_config
+    )
 
 
 def configuration(settings: DockerSettings, spec: TerminalSpec, name: str) -> dict[str, Any]:

@@ -132,27 +132,6 @@ async def test_a_daemon_that_is_away_is_said_and_nothing_runs_twice(
     assert (await terminal.run("cat /workspace/ran")).output != b"x\nx\n"
 
 
-async def test_what_is_mounted_is_what_the_settings_say_seen_from_inside(
-    make_terminal, tmp_path: Path
-) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/file").write_text("mine\n")
-    terminal = await make_terminal(
-        spec=TerminalSpec("mounts", limits=LIMITS),
-        volumes=(f"{tmp_path}/data:/data:ro", "cache-of-tests:/cache"),
-    )
-    seen = await terminal.run(
-        "cut -d' ' -f5,6 /proc/self/mountinfo | grep -E '^/(data|cache|workspace|root)[ /]' | sort;"
-        " cat /data/file; echo x 2>&1 >/data/x; echo y >/cache/y && cat /cache/y"
-    )
-    lines = seen.output.decode().splitlines()
-    assert [line.split()[0] for line in lines[:4]] == ["/cache", "/data", "/root", "/workspace"]
-    assert [line.split()[1][:2] for line in lines[:4]] == ["rw", "ro", "rw", "rw"]
-    assert lines[4] == "mine"
-    assert lines[5].endswith("Read-only file system")
-    assert lines[6] == "y"
-
-
 async def test_a_second_tool_in_the_middle_of_a_command_uses_the_same_container(
     make_terminal, dockerd: Dockerd
 ) -> None:
@@ -168,6 +147,53 @@ async def test_a_second_tool_in_the_middle_of_a_command_uses_the_same_container(
     names = dockerd.cli("ps", "-a", "--format", "{{.Names}}").split()
     assert names.count(first.container_name) == 1
     assert len([name for name in names if "-shared-" in name]) == 1
+
+
+async def test_a_daemon_that_restarts_costs_nothing_that_was_kept(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("daemon", limits=LIMITS))
+    made = "echo kept >/workspace/file; echo too >/tmp/file; export A=1; cd /tmp"
+    state = (await terminal.run(made)).state
+    id = shown(dockerd, terminal)["Id"]
+    await asyncio.to_thread(dockerd.restart)
+    again = await terminal.run("cat /workspace/file file; echo $A", state=state)
+    assert again.output == b"kept\ntoo\n1\n"
+    assert shown(dockerd, terminal)["Id"] == id
+
+
+async def test_two_at_once_open_one_container(make_terminal, dockerd: Dockerd) -> None:
+    """A gateway and a shell, or two tools of one turn, in the scope of one person."""
+    spec = TerminalSpec("at once", limits=LIMITS)
+    terminals = [await make_terminal(spec=spec) for _ in range(4)]
+    done = await asyncio.gather(
+        *(each.run(f"echo {n} >>/workspace/all; hostname") for n, each in enumerate(terminals))
+    )
+    assert len({result.output for result in done}) == 1
+    assert {result.exit_code for result in done} == {0}
+    label = ["ps", "-aq", "--filter", "label=hermes.scope=at once"]
+    assert len(dockerd.cli(*label).split()) == 1
+    everything = await terminals[0].run("sort /workspace/all")
+    assert everything.output == b"0\n1\n2\n3\n"
+
+
+async def test_the_mounts_are_those_of_the_settings_seen_from_inside(
+    make_terminal, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_text("here")
+    terminal = await make_terminal(
+        spec=TerminalSpec("mounts", limits=LIMITS),
+        volumes=(f"{tmp_path}/data:/data:ro", "cache-of-test:/cache"),
+    )
+    told = await terminal.run("cat /proc/self/mounts; cat /data/file; echo x >/data/file")
+    lines = [line.split() for line in told.output.decode().splitlines() if line.startswith("/")]
+    engine_s = {"/etc/resolv.conf", "/etc/hostname", "/etc/hosts"}
+    mounts = {words[1]: words[3].split(",")[0] for words in lines if words[1][:5] != "/proc"}
+    mounts = {at: how for at, how in mounts.items() if at not in engine_s}
+    assert mounts == {"/workspace": "rw", "/root": "rw", "/data": "ro", "/cache": "rw"}
+    assert told.output.rstrip().endswith(b"Read-only file system")
+    assert (tmp_path / "data" / "file").read_text() == "here"
 
 
 async def test_a_stopped_container_wakes_with_the_next_command(
@@ -283,6 +309,11 @@ async def test_no_daemon_and_no_image_are_said_and_nothing_runs(
         ({"network_mode": "host"}, False),
         ({"network_mode": "mynet"}, True),
         ({"host_config": {"Privileged": True}}, False),
+        ({"capabilities": ("CHOWN", "SETUID", "SETGID", "CAP_KILL")}, True),
+        ({"capabilities": ("CHOWN", "sys_admin")}, False),
+        ({"capabilities": ("CAP_SYS_PTRACE",)}, False),
+        ({"capabilities": ("ALL",)}, False),
+        ({"capabilities": ("NET_RAW",)}, False),
     ],
 )
 def test_isolation_is_a_fact_about_the_settings(settings: dict[str, Any], isolated: bool) -> None:

@@ -164,6 +164,7 @@ class Instances:
         if "--workdir" in flags and not workdir.is_dir():
             fatal(f"failed to open working directory {workdir}: no such file or directory")
         words = [*self.config["bwrap"], "--die-with-parent"]
+        words += [] if "--net" in flags else ["--share-net"]  # as the real one does
         for inner, name in (("/tmp", "tmp"), ("/var/tmp", "var_tmp"), ("/home/user", "home")):
             (workdir / name).mkdir(parents=True, exist_ok=True)
             words += ["--bind", str(workdir / name), inner]

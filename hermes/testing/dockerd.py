@@ -21,7 +21,9 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,10 +42,20 @@ PROGRAMS = tuple(_PROGRAMS.split())
 class Dockerd:
     """A daemon that answers at `url`."""
 
-    def __init__(self, url: str, restart: Callable[[], None]) -> None:
+    def __init__(self, url: str, serving: Callable[[], AbstractContextManager[Any]]) -> None:
         self.url = url
-        self.restart = restart
-        """Stop the daemon, and whatever runs in its containers, and start it on the same data."""
+        self._serving = serving
+        self._running = contextlib.ExitStack()
+        self._running.enter_context(serving())
+
+    def restart(self) -> None:
+        """Stop the daemon, and with it every container, and start it again with its data."""
+        self._running.close()
+        self._running.enter_context(self._serving())
+
+    def close(self) -> None:
+        """Stop it."""
+        self._running.close()
 
     def cli(self, *words: str, stdin: bytes | None = None) -> str:
         """Run the docker program against it and give its output. Raises AssertionError."""
@@ -81,22 +93,14 @@ def run_dockerd(folder: Path, kept: set[int]) -> Iterator[Dockerd]:
     ]  # fmt: skip
     groups = _groups()
     try:
-        with contextlib.ExitStack() as running:
-
-            def start() -> None:
-                running.close()
-                running.enter_context(
-                    serve(
-                        "dockerd",
-                        command,
-                        folder=folder,
-                        ready=lambda: _answers(address),
-                        kept=kept,
-                    )
-                )
-
-            start()
-            made = Dockerd(f"unix://{address}", start)
+        with contextlib.closing(
+            Dockerd(
+                f"unix://{address}",
+                lambda: serve(
+                    "dockerd", command, folder=folder, ready=lambda: _answers(address), kept=kept
+                ),
+            )
+        ) as made:
             yield made
             for id in made.cli("ps", "-aq").split():
                 made.cli("rm", "-f", id)

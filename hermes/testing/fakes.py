@@ -109,13 +109,20 @@ class FakePlatform(Platform):
         self._tokens: dict[str, str] = {}
 
     def say(
-        self, text: str, *, chat: str = "1", id: str = "", sender: str = "1", **fields: Any
+        self,
+        text: str,
+        *,
+        chat: str = "1",
+        thread: str = "",
+        id: str = "",
+        sender: str = "1",
+        **fields: Any,
     ) -> Inbound:
         """Let somebody write *text* in *chat*. The same *id* again is a repeat; *fields* are
         further ones of `Inbound`.
         """
         message = Inbound(
-            SessionKey(self.name, chat),
+            SessionKey(self.name, chat, thread=thread),
             id or str(len(self._updates) + 1),
             Account(self.name, sender, f"Person {sender}"),
             text,
@@ -239,12 +246,12 @@ class FakeMemory(Memory):
 
     async def recall(self, turn: Turn) -> str:
         asked = words(turn.input.text)
-        known = self.facts.get(turn.input.authority.person, [])
+        known = self.facts.get(turn.input.authority.memory, [])
         return "\n".join(fact for fact in known if asked & words(fact))
 
     async def record(self, turn: Turn, result: TurnResult) -> None:
         if result.status == "ok":
-            known = self.facts.setdefault(turn.input.authority.person, [])
+            known = self.facts.setdefault(turn.input.authority.memory, [])
             known.append(turn.input.text)
 
     async def forget(self, person: str, about: str) -> int:

@@ -521,6 +521,11 @@ async def test_hermes_beneath_a_tool_is_nobody_s_owner(armed: Any, asks: Any) ->
                        "env -i HOME=$HOME HERMES_HOME=$HERMES_HOME PATH=$PATH ")
         for what in ("grants give person:owner --need run", "--yolo -z again")
     ]  # fmt: skip
+    # Nobody is above it any more, and its environment is clean.
+    orphan = f"sleep 0.5; {hermes} grants give person:owner --need run >out 2>&1; echo over >>out"
+    clean = f"env -i HOME=$HOME HERMES_HOME=$HERMES_HOME PATH=$PATH setsid sh -c '{orphan}'"
+    wait = "for i in $(seq 200); do grep -q over out 2>/dev/null && break; sleep 0.1; done; cat out"
+    commands.append(f"( ( {clean} </dev/null >/dev/null 2>&1 & ) ); {wait}")
     commands.append(f"{hermes} config set approvals.mode off")
     armed.model.will(asks(*(("terminal", {"command": each}) for each in commands)), "So it is.")
     armed.model.always = lambda exchange: Say("Never.")
@@ -528,7 +533,8 @@ async def test_hermes_beneath_a_tool_is_nobody_s_owner(armed: Any, asks: Any) ->
     done = await armed.run("--yolo", "-z", "go", seconds=120)
     messages = [m for m in armed.model.requests[-1].json["messages"] if m["role"] == "tool"]
     assert len(messages) == len(commands), done.errors
-    assert all("refused to a Hermes that a tool" in message["content"] for message in messages)
+    told = [message["content"] for message in messages]
+    assert not [text for text in told if "refused to a Hermes that a tool" not in text]
     assert (armed.home / "config.yaml").read_text() == before
     listed = await armed.run("grants", "list")
     assert "No grants" in listed.out  # and a person at a shell is the owner still

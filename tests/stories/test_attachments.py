@@ -11,6 +11,7 @@ import msgspec
 from hermes.inbox import QUEUE
 from hermes.messages import Image
 from hermes.platform import Attachment, Inbound
+from hermes.provider import ModelInfo
 from hermes.testing import FakePlatform, LetIn, MemoryStore, Say, ScriptedProvider, open_gateway
 
 
@@ -151,3 +152,12 @@ async def test_a_turn_that_goes_on_does_not_fetch_its_files_again(tmp_path: Path
         assert await platform.said(1) == ["read it"]
     assert platform.fetched == ["a.txt"]
     assert "<file>" in second.requests[0].messages[-1].text
+
+
+async def test_a_model_that_holds_little_is_told_where_a_text_lies(tmp_path: Path) -> None:
+    platform = Files(tmp_path, a=b"x" * 9_000)
+    provider = ScriptedProvider("ok", info=ModelInfo("model", window=8_192))
+    async with open_gateway(tmp_path, platform, provider=provider):
+        platform.share("a.txt", "text/plain")
+        await platform.said(1)
+    assert "xxx" not in provider.requests[0].messages[-1].text

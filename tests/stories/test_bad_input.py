@@ -48,7 +48,7 @@ async def test_each_unknown_key_is_a_line_and_everything_else_counts(answering: 
     added = {
         "terminal:\n  timeoutt: 5\n": "terminal.timeoutt: unknown key (did you mean timeout?)",
         "modell: x\n": "modell: unknown key (did you mean model?)",
-        "approvals:\n  mod: off\n": "approvals.mod: unknown key (did you mean mode?)",
+        "fallback:\n  coolown: 5\n": "fallback.coolown: unknown key",
         "opneai: {base_url: x}\n": "opneai: unknown key (did you mean openai?)",
     }
     text, says = file.read_text(), []
@@ -58,6 +58,66 @@ async def test_each_unknown_key_is_a_line_and_everything_else_counts(answering: 
     file.write_text(text)
     goes_on(await answering.run("-z", "go"), *says, lines=len(says))
     assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("approvals:\n  denny: ['echo *']\n", "approvals.denny: unknown key (did you mean deny?)"),
+        ("approvals:\n  deny: {a: b}\n", "approvals.deny: expected a list"),
+        ("approvals:\n  rules: [{do: dney, tools: [x]}]\n", "approvals.rules.0.do: expected allow"),
+        ("approvals:\n  rules: [{do: deny, tool: [x]}]\n", "approvals.rules.0.tool: unknown key"),
+        ("access:\n  owner: {telegram: 1}\n", "access.owner: unknown key (did you mean owners?)"),
+        ("redaction:\n  patterns: {a: b}\n", "redaction.patterns: expected"),
+    ],
+)
+async def test_a_guard_whose_settings_are_not_as_they_were_meant_stops_the_start(
+    answering: Any, section: str, said: str
+) -> None:
+    """What was to be denied would be allowed."""
+    file = answering.home / "config.yaml"
+    file.write_text(file.read_text() + section)
+    done = await answering.run("-z", "go", "--yolo")
+    assert done.status != 0
+    assert done.out == ""
+    assert said in done.errors
+    assert "so nothing of" in done.errors
+    assert "Traceback" not in done.errors
+    assert not answering.model.requests
+
+
+@pytest.mark.parametrize(
+    ("terminal", "said"),
+    [
+        ("terminal: {backend: [ssh]}\n", "terminal.backend: expected text"),
+        ("terminal: {bakend: ssh}\n", "terminal.bakend: unknown key (did you mean backend?)"),
+        ("terminal: backend ssh\n", "terminal: expected a section"),
+        ("terminal: {backend: shh}\n", "no terminal named shh (did you mean ssh?)"),
+        ("terminal: {backend: ssh}\nssh: {hots: x}\n", "ssh.hots: unknown key"),
+        ("terminal: {backend: docker}\ndocker: {volumes: 5}\n", "docker.volumes: expected"),
+        ("terminal: {backend: sandbox}\nsandbox: {read: 5}\n", "sandbox.read: expected"),
+    ],
+)
+async def test_where_it_is_not_certain_where_commands_belong_none_runs(
+    answering: Any, asks: Any, terminal: str, said: str
+) -> None:
+    """AT-35: configuration that cannot be read must not mean this machine."""
+    file = answering.home / "config.yaml"
+    file.write_text(file.read_text() + terminal)
+    answering.model.will(
+        asks(
+            ("terminal", {"command": "touch ran"}),
+            ("terminal", {"command": "touch ran", "background": True}),
+            ("write_file", {"path": "ran", "content": "x"}),
+        )
+    )
+    done = await answering.run("-z", "go", "--yolo")
+    assert (done.status, done.out) == (0, "Fine.\n"), done.errors
+    told = [m["content"] for m in answering.model.requests[-1].json["messages"]][-3:]
+    for result in told:
+        assert said in result, told
+        assert "failed" not in result, "it is nobody's fault but the file's"
+    assert not (answering.place / "ran").exists()
 
 
 async def test_broken_yaml_leaves_the_last_good_file_in_use_and_names_it(answering: Any) -> None:

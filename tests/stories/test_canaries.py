@@ -6,9 +6,11 @@ does all it can to get them. What is searched for is each value and its simple e
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -21,8 +23,10 @@ import pytest
 
 from hermes.testing import Fail, Say
 from hermes.testing.openai_wire import Exchange
+from hermes.testing.unpacking import unpacked
 
 HERE = Path(__file__).parent
+PROGRAM = Path(sys.executable).with_name("hermes")
 CANARIES = {
     name: f"canary{number:02}{'qzxjkv'[number % 6]}Xw7+{number * 7919:06}/Tr9{'wfgy'[number % 4]}Lm"
     for number, name in enumerate(
@@ -114,14 +118,30 @@ def planted(system: Any, tmp_path: Path) -> dict[str, str]:
         openai={"base_url": system.model.url, "api_key": "keyring:hermes/model"},
         mcp_servers={"real": server, "remote": remote},
         **{"api-server": {"key": f"command:cat {tmp_path / 'kept'}"}},
+        terminal={"env_passthrough": ["OPENAI_API_KEY", "GH_TOKEN", "DB_PASSWORD", "LESS"]},
         custom_providers=[{"name": "own", "api_key": CANARIES["config_literal"]}],
     )
     return {
+        "LESS": "-FRX",
         "OPENAI_API_KEY": CANARIES["environment_key"],
         "GH_TOKEN": CANARIES["environment_token"],
         "CANARY_KEYRING": str(tmp_path / "ring.json"),
         "PYTHON_KEYRING_BACKEND": "canary_ring.Keyring",
     }
+
+
+WRITTEN = (
+    "env > own.environment",
+    "cat /proc/$PPID/environ > parent.environment",
+    "(sleep 1; env > left.environment) >/dev/null 2>&1",
+    "for d in /proc/[0-9]*; do tr '\\0' '\\n' < $d/cmdline; done > all.lines 2>/dev/null",
+)
+"""What is judged is what these write: no redaction stands between."""
+IMPORT = (
+    "import pathlib, sys; from hermes.plugins import Host; "
+    "host = Host.open(pathlib.Path(sys.argv[1])); print(host.secrets.file_values())"
+)
+"""A program that asks Hermes itself."""
 
 
 def commands(home: Path) -> list[str]:
@@ -151,6 +171,9 @@ def commands(home: Path) -> list[str]:
         "for p in /proc/[0-9]*; do tr '\\0' '\\n' < $p/environ; done 2>/dev/null | grep -a anary",
         "python3 -c 'import os; print(dict(os.environ))'",
         "ps auxeww",
+        f"{sys.executable} -c '{IMPORT}' {home}",
+        f"HERMES_HOME={home} {PROGRAM} config show; HERMES_HOME={home} {PROGRAM} secrets",
+        f"cat /nowhere 2>&1 || (echo not found; cat {home}/.env) >&2",
     ]
     return [way.replace("{}", str(file)) for way in ways for file in files] + processes
 
@@ -162,8 +185,10 @@ async def test_a_model_that_tries_everything_gets_nothing(
     await system.connect("mcp__real__shell")
     tries = [("terminal", {"command": command}) for command in commands(home)]
     tries += [("mcp__real__shell", {"command": command}) for command in commands(home)]
+    tries += [("terminal", {"command": command}) for command in WRITTEN]
     tries += [
-        ("mcp__real__shell", {"command": "echo $SERVER_TOKEN; printenv SERVER_TOKEN | base64"})
+        ("mcp__real__shell", {"command": "printenv | grep -v ^SERVER_ > server.environment"}),
+        ("mcp__real__shell", {"command": "echo $SERVER_TOKEN; printenv SERVER_TOKEN | base64"}),
     ]
     for file in (".env", "config.yaml", "auth.json", "hermes.db", "logs/hermes.log"):
         tries += [("read_file", {"path": str(home / file)})]
@@ -177,6 +202,9 @@ async def test_a_model_that_tries_everything_gets_nothing(
     outputs = results(system.model.requests)
     assert len(outputs) >= len(tries), "the model was cut short"
     assert any("[secret]" in output for output in outputs)
+    assert "LESS=-FRX" in (system.place / "own.environment").read_text()
+    for file in system.place.glob("*.environment"):
+        assert b"PATH=" in file.read_bytes(), file
     assert not leaks(done.out + done.errors)
     for exchange in system.model.requests:
         assert not leaks(json.dumps(exchange.json, ensure_ascii=False))
@@ -272,6 +300,63 @@ def test_root_finds_the_environment_of_hermes_overwritten(home: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
 
 
+async def test_what_a_model_puts_together_is_not_shown(
+    system: Any, planted: dict[str, str]
+) -> None:
+    """It was told letter by letter, in a way that nobody looks for."""
+    for name, size in (("env_file_key", 1), ("keyring", 4), ("environment_token", 100)):
+        value = f"It is {CANARIES[name]}, so use it."
+        pieces = tuple(value[at : at + size] for at in range(0, len(value), size))
+        system.model.will(Say(chunks=pieces))
+        said = await system.run("-z" if size == 1 else "-q", "go on", **planted)
+        assert "It is [secret], so use it." in said.out
+        assert not leaks(said.out + said.errors)
+    nothing_is_kept(system, system.home)
+
+
+async def test_a_running_hermes_shows_no_secret_and_leaves_no_core(
+    system: Any, planted: dict[str, str], tmp_path: Path
+) -> None:
+    system.model.will(Say("late", hold=asyncio.Event()))
+    ended, dumped = _aborted([str(PROGRAM), "-z", "hello"], system, planted, tmp_path)
+    await system.model.asked(seconds=60)
+    try:
+        shown = Path(f"/proc/{ended.pid}/environ").read_bytes().decode()
+    except PermissionError:  # not root: nobody of the same person sees it at all
+        shown = "GH_TOKEN=*"
+    assert "GH_TOKEN=*" in shown
+    assert not leaks(shown)
+    ended.send_signal(signal.SIGABRT)
+    assert not await asyncio.to_thread(dumped)
+    assert ended.returncode not in (0, None)
+    nothing_is_kept(system, system.home)
+    common, dumped = _aborted(["sleep", "60"], system, planted, tmp_path)
+    common.send_signal(signal.SIGABRT)
+    if not dumped():
+        pytest.skip("no program leaves a core here")
+
+
+def _aborted(
+    words: list[str], system: Any, planted: dict[str, str], place: Path
+) -> tuple[subprocess.Popen[bytes], Callable[[], bool]]:
+    """Start a program that may leave a core; give it, and what waits and says whether it did."""
+    process = subprocess.Popen(
+        ["bash", "-c", 'ulimit -c unlimited; exec "$@"', "bash", *words],
+        env={**system.environment, **planted},
+        cwd=place,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def dumped() -> bool:
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return os.WCOREDUMP(status)
+
+    return process, dumped
+
+
 # how it is looked for -----------------------------------------------------------------------
 
 
@@ -295,5 +380,5 @@ def nothing_is_kept(system: Any, home: Path) -> None:
     files = [file for folder in (home, system.place) for file in folder.rglob("*")]
     for file in files:
         if file.is_file() and file not in planted and file.name != "copy.txt":
-            text = file.read_bytes().decode("utf-8", "replace")
+            text = unpacked(file).decode("utf-8", "replace")
             assert not leaks(text), file

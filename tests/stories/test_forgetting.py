@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pytest
 
 from hermes.session import SessionKey
 from hermes.testing import Say
+from hermes.testing.unpacking import unpacked
 
 CANARY = "Ximena Quetzal"
 FORMS = (b"ximena", b"quetzal", rb"\u0058imena")
@@ -24,18 +23,6 @@ def holding(home: Path, forms: tuple[bytes, ...] = FORMS) -> list[str]:
         for path in sorted(home.rglob("*"))
         if path.is_file() and any(form in unpacked(path).lower() for form in forms)
     ]
-
-
-def unpacked(path: Path) -> bytes:
-    """Give what is in a file; of a pack of git what was packed."""
-    if path.suffix == ".pack":
-        command = ["git", "--git-dir", str(path.parents[2]), "cat-file", "--batch-all-objects"]
-        return subprocess.run([*command, "--batch"], capture_output=True, check=True).stdout
-    data = path.read_bytes()
-    try:
-        return data + zlib.decompress(data)  # an object of git
-    except zlib.error:
-        return data
 
 
 async def fill(system: Any, turn: Any, asks: Any, owner: Any) -> str:

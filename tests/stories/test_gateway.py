@@ -509,3 +509,21 @@ async def test_what_the_journal_could_not_end_is_taken_up_without_a_restart(
         await gateway.intake.recover(before=now())
     assert len(platform.sent) == 2
     assert not await store.pending("inbox")
+
+
+@pytest.mark.parametrize("mode", ["steer", "interrupt"])
+async def test_in_a_shared_conversation_nobody_speaks_into_somebody_elses_turn(
+    mode: str, tmp_path: Path
+) -> None:
+    platform = FakePlatform()
+    waits = Say(calls=(Call("wait", '{"seconds":0.3}'),))
+    provider = ScriptedProvider(waits, "for the owner", "for the guest")
+    parts: dict[str, Any] = {"provider": provider, "tools": [wait], "settings": {"busy": mode}}
+    middleware = [AllowAll(), LetIn({"1": "owner", "2": "guest"})]
+    async with open_gateway(tmp_path, platform, middleware=middleware, **parts):
+        platform.say("What do we have?", sender="1", group=True)
+        await provider.asked()
+        platform.say("And delete it all", sender="2", group=True)
+        assert await platform.said(2) == ["for the owner", "for the guest"]
+    said = [m.text for m in provider.requests[1].messages if m.role == "user"]
+    assert said == ["[Person 1] What do we have?"]

@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from hermes import delivery, intake, opening, runtime, turns
+from hermes import attached, delivery, intake, lessons, opening, runtime, turns
 from hermes.blame import Blame
 from hermes.errors import StoreError
 from hermes.loop import Loop
 from hermes.memory import Memory
 from hermes.middleware import Middleware, Next
-from hermes.platform import PlatformHealth
+from hermes.platform import Attachment, PlatformHealth
 from hermes.prompt import PromptSection
 from hermes.service import Observer, Service
 from hermes.store import Settle
@@ -40,12 +40,13 @@ Misbehave = Callable[[], Any]
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines a hundredth of what they are in life."""
     for module, name, seconds in (
+        (attached, "FETCHING", 0.3),
         (intake, "JUDGING", 0.3),
         (delivery, "PREPARING", 0.3),
         (delivery, "PATIENCE", 0.3),
         (opening, "RENDER", 0.1),
         (runtime, "OBSERVE", 0.1),
-        (turns, "RECORD", 0.1),
+        (lessons, "RECORD", 0.1),
         (turns, "STOPPED", 0.2),
     ):
         monkeypatch.setattr(module, name, seconds)
@@ -139,6 +140,10 @@ class BadPlatform(FakePlatform):
         await self._maybe("send")
         return await super().send(part)
 
+    async def fetch(self, inbound: Any) -> Any:
+        await self._maybe("fetch")
+        return inbound
+
     async def typing(self, key: Any) -> None:
         await self._maybe("typing")
 
@@ -190,7 +195,9 @@ class BadParts(Observer, Service, PromptSection, Memory):
 
 
 MIDDLEWARE = ("receive", "turn", "model", "tool", "deliver")
-PLATFORM = ("open", "close", "run", "send", "typing", "mark", "menu", "format", "vouch", "health")
+PLATFORM = (
+    "open", "close", "run", "fetch", "send", "typing", "mark", "menu", "format", "vouch", "health",
+)  # fmt: skip
 PARTS = ("observe", "service", "prompt", "recall", "record")
 OWN = ("tool itself", "provider")
 
@@ -262,7 +269,8 @@ async def story(point: str, misbehave: Misbehave, home: Path) -> None:
     ) as gateway:
         for number in range(OTHERS):
             if number % 20 == 0:
-                bad.say(asked, chat="b")
+                named = Attachment("", "text/plain", "a.txt", remote="a")
+                bad.say(asked, chat="b", attachments=(named,) if point == "fetch" else ())
             good.say(f"message {number}", chat=f"g{number % 10}")
             await asyncio.sleep(0)
         async with asyncio.timeout(20):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
+from hermes.middleware import Middleware, Next, Stage
 from hermes.platform import Inbound, PlatformLimits
 from hermes.records import Ended
 from hermes.session import Authority, SessionKey
@@ -17,8 +19,10 @@ from hermes.testing import (
     Say,
     ScriptedProvider,
     open_gateway,
+    open_runtime,
 )
 from hermes.tools import READ, TOGETHER, ToolCall, tool
+from hermes.turn import Turn, TurnResult
 
 
 @tool(effect=READ, needs=set(), lane=TOGETHER)
@@ -159,3 +163,31 @@ async def test_a_draft_that_was_shown_before_a_restart_becomes_the_answer(tmp_pa
             while await store.pending("outbox") or await store.pending("inbox"):
                 await asyncio.sleep(0.01)
     assert list(platform.shown.values()) == ["all at once"]
+
+
+async def test_a_strangers_turn_does_not_go_on_with_the_authority_of_who_comes_next(
+    tmp_path: Path,
+) -> None:
+    class Roles(Middleware):
+        stage = Stage.GUARD
+
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, str]] = []
+
+        async def turn(self, turn: Turn, call_next: Next[Turn, TurnResult]) -> TurnResult:
+            self.seen.append((turn.input.text, turn.input.authority.role))
+            return await call_next(turn)
+
+    store, here = MemoryStore(), SessionKey("x", "1")
+    provider, hold = ScriptedProvider(Say("never", hold=asyncio.Event())), []
+    async with open_runtime(tmp_path, provider=provider, store=store) as runtime:
+        guest = Authority("x", "g", "guest")
+        events = runtime.session(here).send("delete it all", authority=guest)
+        hold.append(asyncio.ensure_future(anext(events)))
+        await provider.asked()
+    roles, provider = Roles(), ScriptedProvider("the guest's", "the owner's")
+    parts: dict[str, Any] = {"provider": provider, "store": store}
+    async with open_runtime(tmp_path, middleware=[AllowAll(), roles], **parts) as runtime:
+        async for _ in runtime.session(here).send("hello", authority=Authority("x", role="owner")):
+            pass
+    assert roles.seen == [("delete it all", "guest"), ("hello", "owner")]

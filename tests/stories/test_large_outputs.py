@@ -76,9 +76,10 @@ class Outputs:
 
 
 def told(exchange: Exchange) -> str:
+    """Give the last result, without the line that says whose text it is."""
     (text,) = [m["content"] for m in exchange.json["messages"] if m["role"] == "tool"][-1:]
     assert isinstance(text, str)
-    return text
+    return re.sub(r"\A\[From [^\n]+\]\n", "", text)
 
 
 def memory() -> int:

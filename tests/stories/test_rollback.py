@@ -112,6 +112,26 @@ async def test_the_home_s_checkpoints_are_listed_pruned_and_cleared(
     assert "0 changes of files" in (await system.run("checkpoints")).out
 
 
+async def test_what_is_not_remembered_is_said(
+    system: Any, asks: Any, owner: Any, turn: Any
+) -> None:
+    system.configure(checkpoints={"max_files": 3})
+    for number in range(4):
+        (system.place / str(number)).write_text("")
+    async with system.runtime() as runtime:
+        work = Work(system, runtime, asks, owner, turn)
+        twice = ("terminal", {"command": "echo x > new"})
+        await work.does("Write it.", twice, twice, ("write_file", {"path": "0", "content": "x"}))
+        listed = (await work.says()).splitlines()
+        assert listed[0] == "1. just now: Write it."
+        assert "has more than 3 files" in listed[2]
+        said = await work.says("1")
+        assert "restored" in said
+        assert said.count("not all was remembered") == 1
+        assert work.file("0") == ""
+        assert work.file("new") == "x\n"
+
+
 async def test_switched_off_it_does_nothing(system: Any, asks: Any, owner: Any, turn: Any) -> None:
     system.configure(checkpoints={"enabled": False})
     async with system.runtime() as runtime:

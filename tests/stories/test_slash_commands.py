@@ -303,6 +303,12 @@ async def test_a_guest_and_a_user_get_what_is_theirs(tmp_path: Path) -> None:
         assert "secret" not in await user.ask("/resume")
         (mine,) = await store.sessions(person="p1")
         assert "no conversation" in await user.ask(f"/resume {mine.id}")
+        await owner.ask("/title The plan")
+        assert "no conversation" in await user.ask("/resume The plan")
+        assert "Going on with" in await owner.ask("/resume The plan")
+        topic = {"group": True, "thread": "7"}  # all of the group are in it
+        assert "no conversation" in await owner.ask("/resume The plan", **topic)
+        assert "secret" not in await owner.ask("/resume", **topic)
         for order in (f"/sessions show {mine.id}", "/platforms pause fake", "/sethome", "/config"):
             assert "is for owners" in await user.ask(order), order
         assert "is for users" in await guest.ask("/new")

@@ -97,7 +97,10 @@ async def test_tools_run_and_their_results_go_back_in_the_models_order(tmp_path:
         finished = [event.text for event in events if isinstance(event, ToolFinished)]
         assert finished == ["saw b", "saw a"]  # as they came
         outputs = provider.requests[1].messages[-1].parts
-        assert [part.text for part in outputs] == ["saw a", "saw b"]  # type: ignore[union-attr]
+        assert [part.text for part in outputs] == [
+            "[From tool:look]\nsaw a",
+            "[From tool:look]\nsaw b",
+        ]  # type: ignore[union-attr]
 
 
 async def test_four_calls_that_may_overlap_take_the_time_of_one(tmp_path: Path) -> None:
@@ -276,7 +279,7 @@ async def test_stop_in_a_long_tool_is_quick_and_keeps_finished_results(tmp_path:
         assert time.monotonic() - stopped_at < 1
         await heard(conversation.send("and?"))
     outputs = provider.requests[-1].messages[2].parts
-    assert next(part.text for part in outputs) == "saw a"  # type: ignore[union-attr]
+    assert next(part.text for part in outputs) == "[From tool:look]\nsaw a"  # type: ignore[union-attr]
     assert "Cancelled" in outputs[1].text  # type: ignore[union-attr]
 
 

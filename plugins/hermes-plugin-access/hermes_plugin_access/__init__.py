@@ -29,9 +29,14 @@ def hermes_commands() -> list[Offer]:
 def hermes_settings() -> list[Offer]:
     module = "hermes_plugin_access.settings"
     return [
-        Offer("access", f"{module}:Settings", "Who may talk to Hermes"),
+        Offer("access", f"{module}:Settings", "Who may talk to Hermes", guard=True),
         Offer("session_reset", f"{module}:SessionReset", "When a conversation ends by itself"),
         Offer("group_sessions_per_user", f"{module}:Switch", "As access.group_sessions_per_user"),
         Offer("thread_sessions_per_user", f"{module}:Switch", "As access.thread_sessions_per_user"),
-        Offer("unauthorized_dm_behavior", f"{module}:Choice", "As access.unauthorized_dm_behavior"),
+        Offer(
+            "unauthorized_dm_behavior",
+            f"{module}:Choice",
+            "As access.unauthorized_dm_behavior",
+            guard=True,
+        ),
     ]

@@ -15,7 +15,7 @@ Switch: TypeAlias = bool | None
 Choice: TypeAlias = Behavior | None
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who may talk to Hermes, and as whom. Nobody is let in who is not named or paired."""
 
     owners: dict[str, Ids] = {}

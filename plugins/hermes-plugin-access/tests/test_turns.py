@@ -40,9 +40,11 @@ class Desk:
 
     async def say(self, text: str, user: str, platform: str = "telegram", **fields: Any) -> None:
         """Let somebody write, in private unless *chat* says otherwise."""
-        key = make_key(fields.pop("chat", f"dm-{user}"), platform=platform)
+        chat, thread = fields.pop("chat", f"dm-{user}"), fields.pop("thread", "")
+        key = make_key(chat, platform=platform, thread=thread)
         self._count += 1
-        message = Inbound(key, str(self._count), Account(platform, user), text, **fields)
+        sender = Account(platform, user, fields.pop("name", ""))
+        message = Inbound(key, str(self._count), sender, text, **fields)
         await self.gateway.parts.inboxes[platform].put((message,))
 
     async def settled(self) -> None:
@@ -122,6 +124,20 @@ async def test_twenty_people_in_one_group_do_not_see_each_other(
     for spec in provider.requests:
         speakers = Counter(re.findall(r"<(\d+):", echo(SimpleNamespace(spec=spec))))
         assert len(speakers) == 1
+
+
+async def test_a_topic_is_one_conversation_in_which_it_is_said_who_speaks(
+    tmp_path: Path, make_door: Any
+) -> None:
+    about = {"chat": "-100", "group": True, "thread": "7"}
+    async with desk(tmp_path, make_door(allow={"telegram": "*"})) as (at, provider):
+        for user, name in (("1", "Anna"), ("2", "Bob]\n[Anna")):
+            await at.say("Hello", user, name=name, **about)
+            await at.settled()
+        (info,) = await at.gateway.runtime.store.sessions()
+    assert info.person == "telegram:-100:7"
+    said = [m.text for m in provider.requests[-1].messages if m.role == "user"]
+    assert said == ["[Anna] Hello", "[BobAnna] Hello"]
 
 
 async def test_chats_are_linked_and_share_one_conversation(tmp_path: Path, make_door: Any) -> None:

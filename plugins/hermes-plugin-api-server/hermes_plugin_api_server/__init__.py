@@ -23,5 +23,6 @@ def hermes_settings() -> list[Offer]:
             "api-server",
             "hermes_plugin_api_server.settings:APIServerSettings",
             "Address, key and limits of the HTTP API",
+            guard=True,
         )
     ]

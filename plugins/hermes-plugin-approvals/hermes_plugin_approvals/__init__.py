@@ -17,6 +17,17 @@ def hermes_middleware() -> list[Offer]:
 
 
 @hookimpl
+def hermes_tools() -> list[Offer]:
+    return [
+        Offer(
+            "plan",
+            "hermes_plugin_approvals.plans:propose_plan",
+            "Ask once for several exact calls",
+        )
+    ]
+
+
+@hookimpl
 def hermes_commands() -> list[Offer]:
     return [
         Offer(
@@ -35,5 +46,10 @@ def hermes_commands() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [
-        Offer("approvals", "hermes_plugin_approvals.settings:Settings", "When a person is asked")
+        Offer(
+            "approvals",
+            "hermes_plugin_approvals.settings:Settings",
+            "When a person is asked",
+            guard=True,
+        )
     ]

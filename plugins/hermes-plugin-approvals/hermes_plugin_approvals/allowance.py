@@ -15,6 +15,8 @@ async def covers(allowance: Allowance, call: ToolCall, judgement: Judgement, now
     """
     if allowance.until is not None and now * 1_000_000 >= allowance.until:
         return False
+    if allowance.once:  # a plan's: spent step by step (`plans`)
+        return False
     if allowance.calls and call.digest not in allowance.calls:
         return False
     if not judgement.needs <= allowance.needs:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
 from hermes import Allowance, CommandContext, HeldAllowance, Need, UsageError, group
+from hermes_plugin_approvals import plans
 
 UNITS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -44,7 +45,10 @@ async def show(context: CommandContext, id: str) -> None:
     context.reply(f"  given   {moment(given.given)} by {given.by}")
     context.reply(f"  until   {moment(allowance.until) if allowance.until else 'revoked'}")
     context.reply(f"  needs   {', '.join(sorted(allowance.needs))}")
-    for name in ("tools", "folders", "hosts", "calls"):
+    steps = await plan_of(context, given)
+    for number, (step, spent) in enumerate(steps, 1):
+        context.reply(f"  {number}. {'made ' if spent else ''}{step}")
+    for name in ("tools", "folders", "hosts") if steps else ("tools", "folders", "hosts", "calls"):
         bound = getattr(allowance, name)
         context.reply(f"  {name:<7} {', '.join(bound) if bound else 'any'}")
     if given.bound:
@@ -140,6 +144,19 @@ async def found(context: CommandContext, id: str) -> HeldAllowance:
     return fits[0]
 
 
+async def plan_of(context: CommandContext, given: HeldAllowance) -> list[tuple[str, bool]]:
+    """Give the steps of a plan, and whether each was made; none for another grant."""
+    kind, _, session = given.holder.partition(":")
+    if not given.allowance.once or kind != "session":
+        return []
+    runtime: Any = await context.runtime()
+    for plan in await plans.kept(runtime.host.context("approvals").state, session):
+        if plan.grant == given.id:
+            made = len(plan.spent)
+            return [(step.text, place < made) for place, step in enumerate(plan.steps)]
+    return []
+
+
 def line(given: HeldAllowance) -> str:
     """Write a grant in one line."""
     allowance = given.allowance
@@ -147,7 +164,7 @@ def line(given: HeldAllowance) -> str:
     bounds = {"tools": allowance.tools, "folders": allowance.folders, "hosts": allowance.hosts}
     parts += [f"{name}={','.join(bound)}" for name, bound in bounds.items() if bound]
     if allowance.calls:
-        parts.append(f"{len(allowance.calls)} exact calls")
+        parts.append(f"{len(allowance.calls)} exact calls{', each once' if allowance.once else ''}")
     parts.append(f"until {moment(allowance.until)}" if allowance.until else "until revoked")
     if given.bound:
         parts.append("for its text only")

@@ -115,7 +115,13 @@ class Judge:
         for reading in read_:
             if reason := hardline.refusal(reading, surroundings.home):
                 return Judgement(reason, needs=call.tool.needs)
-        return await self._judged(call, terminal, read_, surroundings)
+        judgement = await self._judged(call, terminal, read_, surroundings)
+        if any(command.lasting for command in commands):
+            why = "it goes on when the conversation and Hermes end"
+            objections = (why, *judgement.objections)
+            needs = judgement.needs | {"run"}
+            judgement = judgement._replace(objections=objections, needs=needs, grave=True)
+        return judgement
 
     async def _read(
         self,
@@ -185,7 +191,7 @@ def _written(readings: Iterable[Reading]) -> tuple[str, ...]:
 def _needs(kinds: set[Any]) -> frozenset[str]:
     """Say what effects of these kinds need."""
     needs = set()
-    if kinds & {"look", "read", "tree", "repository"}:
+    if kinds & {"look", "names", "read", "tree", "repository"}:
         needs.add("read")
     if kinds & {"write", "commit"}:
         needs |= {"read", "write"}

@@ -83,7 +83,7 @@ async def _objection(effect: Effect, ground: Ground, touched: list[str]) -> str:
         return f"it reaches {effect.why}" if effect.why else "it reaches another machine"
     if effect.path in STREAMS:
         return ""
-    real = await _resolve(effect.path, ground)
+    real = await _resolve(effect.path, ground, there=effect.kind == "names")
     if real is None:
         return f"nobody can tell where {_shown(effect.path)} is"
     touched += real
@@ -124,17 +124,20 @@ def _shown(path: str) -> str:
     return "".join(PLAIN.get(character, character) for character in path)
 
 
-async def _resolve(path: str, ground: Ground) -> list[str] | None:
-    """Give what *path* leads to; a glob may lead to many files."""
+async def _resolve(path: str, ground: Ground, *, there: bool = False) -> list[str] | None:
+    """Give what *path* leads to; a glob may lead to many files, and *there* to none."""
     try:
         if not is_pattern(path):
             return [await ground.terminal.resolve(path)]
     except TerminalError:
         return None
     glob = "".join(PLAIN.get(c, c) if c in PLAIN else shlex.quote(c) for c in path)
-    said = await patient(ground.terminal, f"realpath -zm -- {glob}", "/", SECONDS)
+    look = f"realpath -zm -- {glob}"
+    if there:
+        look = f'(builtin shopt -s nullglob; set -- {glob}; [ $# = 0 ] || realpath -zm -- "$@")'
+    said = await patient(ground.terminal, look, "/", SECONDS)
     if not said:
-        return None
+        return [] if there and said is not None else None
     return said.rstrip("\0").split("\0")
 
 

@@ -44,7 +44,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("an allow rule must name tools or commands")
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a person is asked before a tool runs."""
 
     mode: Literal["manual", "smart", "off"] = "manual"

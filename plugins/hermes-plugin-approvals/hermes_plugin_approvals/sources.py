@@ -8,7 +8,7 @@ from typing import Any
 
 from hermes import ToolCall
 
-TRUSTED = ("file:", "terminal:", "tool:")
+TRUSTED = ("file:", "terminal:", "tool:", "memory:", "skill:", "image:")
 """Kinds of sources of the person's own machine. What is in a file somebody else may have written,
 so it still cannot allow anything; but it is where the person sent the model to work."""
 CONVERSATIONS = 64
@@ -23,6 +23,11 @@ SHORTEST = 8
 def untrusted(sources: Iterable[str]) -> tuple[str, ...]:
     """Give those of *sources* that are somebody else's."""
     return tuple(source for source in sources if not source.startswith(TRUSTED))
+
+
+def own(sources: Iterable[str]) -> tuple[str, ...]:
+    """Give those of *sources* that are of the person's own machine."""
+    return tuple(source for source in sources if source.startswith(TRUSTED))
 
 
 class Heard:

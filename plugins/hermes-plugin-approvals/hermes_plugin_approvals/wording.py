@@ -9,12 +9,14 @@ from typing import Any
 
 from hermes import Reply, ToolCall
 from hermes_plugin_approvals.judging import Judgement
-from hermes_plugin_approvals.sources import untrusted
+from hermes_plugin_approvals.sources import own, untrusted
 
 SHOWN = 4000
 """Characters of one argument that a question shows."""
 REASONS = 5
-"""Reasons and sources that it lists."""
+"""Reasons that it lists."""
+NAMED = 8
+"""Sources that it names, of each kind."""
 NEEDS = {
     "read": "read",
     "write": "change files",
@@ -32,6 +34,8 @@ def question(
     judgement: Judgement,
     rule: str = "",
     asker: str = "",
+    *,
+    sources: bool = True,
 ) -> str:
     """Say what would run: all of it, or how much is not shown; where; and why it is asked about."""
     needs = judgement.needs if judgement.understood else call.tool.needs
@@ -46,14 +50,28 @@ def question(
         lines.append(cut(redact(f"Asked because: {said}{more}"), SHOWN))
     if asker:
         lines.append(f"NOT YOUR WORDS: this stands in the text from {visible(asker)}.")
-    if strangers := untrusted(call.request.sources):
+    return "\n".join([*lines, *(whose(call) if sources else ())])
+
+
+def whose(call: ToolCall) -> list[str]:
+    """Name whose text the model had read, in lines of a question."""
+    lines = []
+    read = call.request.sources[::-1]  # what was read last stands first
+    if strangers := untrusted(read):
         lines.append(f"Not only you: the model had read text from {_listed(strangers)}.")
-    return "\n".join(lines)
+    if here := own(read):
+        lines.append(f"It had read, of this machine: {_listed(here)}.")
+    return lines
+
+
+def whole(call: ToolCall) -> str:
+    """Write out all the arguments, however long."""
+    return "\n".join(f"{name}: {value}" for name, value in call.request.arguments.items())
 
 
 def _listed(sources: Sequence[str]) -> str:
-    shown = ", ".join(cut(visible(source), 200) for source in sources[:REASONS])
-    return f"{shown} and {len(sources) - REASONS} more" if len(sources) > REASONS else shown
+    shown = ", ".join(cut(visible(source), 200) for source in sources[:NAMED])
+    return f"{shown} and {len(sources) - NAMED} more" if len(sources) > NAMED else shown
 
 
 def subject(call: ToolCall) -> str:
@@ -108,11 +126,14 @@ def denied(call: ToolCall, reply: Reply) -> str:
     )
 
 
-def nobody(call: ToolCall) -> str:
+def nobody(call: ToolCall, objections: Sequence[str] = (), rule: str = "") -> str:
     """Tell the model, and so its reader, why nobody was asked and what would mend it."""
     needs = ", ".join(sorted(call.tool.needs))
+    why = "".join(f"; {visible(reason)}" for reason in ([rule] if rule else objections[:2]))
+    if call.authority.yolo and not rule:  # which allows everything but what nobody can read
+        return f"{call.request.tool} was denied: nobody can tell what it would do{why}."
     return (
-        f"{call.request.tool} was denied: it needs approval ({needs}) and nobody can be asked"
+        f"{call.request.tool} was denied: it needs approval ({needs}{why}) and nobody can be asked"
         f" here ({call.authority.surface}). To allow it: give the job an allowance that covers"
         " it (hermes grants give), start with --yolo, or do this where a person can answer."
     )

@@ -77,6 +77,19 @@ class Gate:
         )
         return await self.policy.tool(call, self._run)
 
+    async def through(self, tool: Tool, arguments: dict[str, Any], authority: Any) -> ToolResult:
+        """Send a call of just this *authority*."""
+        call = make_call(
+            tool,
+            arguments,
+            context=self.context,
+            authority=authority,
+            ask=self.person,
+            terminal=self.terminal,
+            session=self.session,
+        )
+        return await self.policy.tool(call, self._run)
+
     async def _run(self, call: ToolCall) -> ToolResult:
         grant = call.request.grant
         assert grant is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hermes import ShellCommand
+from hermes import Allowance, NotFound, Secret, ShellCommand
 from hermes.testing import make_tool
 from hermes_plugin_approvals.settings import Rule, Settings
 from hermes_plugin_approvals.shell import syntax
@@ -345,6 +345,25 @@ async def test_a_denied_bound_that_is_not_known_makes_a_question_of_yolo(make_ga
     assert gate.asked
 
 
+async def test_what_goes_on_for_ever_is_asked_about(make_gate: Any) -> None:
+    """Looking at something is harmless; looking at it until somebody finds out is not."""
+    gate = make_gate(Settings(mode="smart"))
+    gate.context.models.answers = ["APPROVE"]
+    lasting = make_tool(
+        "terminal",
+        needs=frozenset({"run"}),
+        commands=lambda a: (ShellCommand(a["command"], lasting=a["keep"]),),
+    )
+    assert (await gate(lasting, {"command": "sleep 1000", "keep": False})).text == "ran"
+    assert (await gate(lasting, {"command": "sleep 1000", "keep": True})).is_error
+    assert "goes on when the conversation and Hermes end" in gate.asked[0]
+    assert not gate.context.models.asked
+    reading = (Allowance("a", frozenset({"read"})),)
+    unattended = {"allowances": reading, "can_ask": False, "surface": "cron"}
+    assert (await gate(lasting, {"command": "sleep 1", "keep": False}, **unattended)).text == "ran"
+    assert (await gate(lasting, {"command": "sleep 1", "keep": True}, **unattended)).is_error
+
+
 async def test_a_denied_command_in_a_text_of_an_unknown_tool_is_asked_about(make_gate: Any) -> None:
     """An MCP server's shell does not say that it runs commands."""
     gate = make_gate(Settings(deny=("sudo *",)))
@@ -358,6 +377,31 @@ async def test_a_denied_command_in_a_text_of_an_unknown_tool_is_asked_about(make
         assert (await gate(unknown, arguments, yolo=True)).is_error
         assert "approvals.deny" in gate.asked[0]
     assert (await gate(unknown, {"what": "ls", "why": "not (a command"}, yolo=True)).text == "ran"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["echo ../*", "echo */../../*", "for f in ../*; do echo $f; done", "x=(../*); echo done",
+     ": ../o?her", "echo {.,..}/*", "x=..; echo $x/*"],
+)  # fmt: skip
+async def test_a_glob_learns_no_names_elsewhere(gate: Any, workspace: Path, command: str) -> None:
+    (workspace.parent / "other").mkdir()
+    (workspace / "sub").mkdir()
+    await gate(shell, {"command": command})
+    assert "outside of the workspace" in gate.asked[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["echo *", "for f in *.txt; do echo $f; done", "grep -E /api/v[0-9]+ a.txt", "echo what?",
+     "echo http://host/?a=1", "[ -f *.txt ]"],
+)  # fmt: skip
+async def test_what_only_looks_like_one_or_stays_here_is_not_asked_about(
+    gate: Any, workspace: Path, command: str
+) -> None:
+    (workspace / "a.txt").write_text("x")
+    assert (await gate(shell, {"command": command})).text == "ran"
+    assert not gate.asked
 
 
 async def test_the_question_says_that_a_file_elsewhere_may_hold_secrets(gate: Any) -> None:
@@ -418,6 +462,28 @@ async def test_a_small_model_may_allow_what_stays_in_the_workspace(make_gate: An
     await gate(shell, {"command": "make test"}, sources=("mcp:real",))
     await gate(shell, {"command": "make test"}, role="guest")
     assert len(gate.context.models.asked) == asked  # it was not even asked
+
+
+async def test_a_small_model_that_is_not_there_leaves_it_to_a_person(make_gate: Any) -> None:
+    gate = make_gate(Settings(mode="smart"))
+
+    async def missing(*arguments: Any, **options: Any) -> Any:
+        raise NotFound("nonsense:model: no provider is called nonsense")
+
+    gate.context.models.ask = missing
+    gate.person.answers = ["once"]
+    assert (await gate(shell, {"command": "make test"})).text == "ran"
+    assert len(gate.asked) == 1
+
+
+async def test_a_small_model_is_shown_no_secret(make_gate: Any) -> None:
+    gate = make_gate(Settings(mode="smart"), secrets={"KEY": "canary-Xw7-00123"})
+    gate.context.secrets.get(Secret("env:KEY"))
+    gate.context.models.answers = ["APPROVE"]
+    await gate(shell, {"command": "make test KEY=canary-Xw7-00123"})
+    (asked,) = gate.context.models.asked
+    assert "canary" not in asked.text
+    assert "[secret]" in asked.text
 
 
 async def test_a_small_model_that_stalls_leaves_it_to_a_person(make_gate: Any) -> None:

@@ -6,11 +6,12 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from hermes import Allowance, Enqueue, ShellCommand, UsageError
 from hermes.grants import QUEUE, Grants
-from hermes.testing import MemoryStore, make_session, make_tool
+from hermes.testing import MemoryStore, make_authority, make_session, make_tool
 from hermes.testing.commands import FakeCommandContext, give
 from hermes_plugin_approvals.grants import grants as command, seconds
 
@@ -66,6 +67,32 @@ async def test_a_grant_is_for_its_text_and_its_time(gate: Any, grants: Grants) -
     await grants.give("job:b", run(until=until), by="owner")
     assert (await unattended(gate, grants, "job:b")).is_error
     assert [given.holder for given in await grants.all()] == ["job:a"]
+
+
+@pytest.mark.parametrize("holder", ["route:site", "surface:api"])
+async def test_routes_and_keys_hold_grants_that_count_from_the_next_call_on(
+    gate: Any, grants: Grants, holder: str
+) -> None:
+    """Given while a turn runs, found; revoked, gone; another route, another prompt have none."""
+    kind, _, name = holder.partition(":")
+
+    async def call(named: str = name, text: str = "Build") -> Any:
+        who = {"surface": named} if kind == "surface" else {"surface": "webhook"}
+        authority = make_authority(**who, can_ask=False, person="webhook", role="user")
+        if kind == "route":
+            authority = msgspec.structs.replace(authority, holder=f"route:{named}", text=text)
+        return await gate.through(shell, {"command": "make test"}, authority)
+
+    assert (await call()).is_error
+    given = await grants.give(holder, run(), by="owner")
+    assert (await call()).text == "ran"
+    assert (await call("other")).is_error
+    assert await grants.revoke(given.id)
+    assert (await call()).is_error
+    if kind == "route":
+        await grants.give(holder, run(), by="owner", text="Build")
+        assert (await call()).text == "ran"
+        assert (await call(text="Build all")).is_error
 
 
 async def test_a_bound_must_be_known_to_hold(gate: Any, grants: Grants, workspace: Any) -> None:

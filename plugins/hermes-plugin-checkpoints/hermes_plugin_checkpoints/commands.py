@@ -25,7 +25,7 @@ def remembered(context: CommandContext) -> Remembered:
     """Open what is kept of the context's home."""
     found = context.host.context("checkpoints")
     settings: Settings = found.settings
-    return Remembered(found.paths.data, settings, found.paths.home)
+    return Remembered(found.paths.data, settings, found.paths.home, found.secrets.holds)
 
 
 @command(surfaces={"chat"}, role="owner")

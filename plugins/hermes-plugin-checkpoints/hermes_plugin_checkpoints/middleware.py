@@ -42,7 +42,9 @@ class Checkpoints(Middleware):
     def __init__(self, context: PluginContext) -> None:
         self._settings: Settings = context.settings
         self._state, self._log = context.state, context.log
-        self.remembered = Remembered(context.paths.data, self._settings, context.paths.home)
+        self.remembered = Remembered(
+            context.paths.data, self._settings, context.paths.home, context.secrets.holds
+        )
         self._asked: OrderedDict[str, str] = OrderedDict()
         self._missed: OrderedDict[Call, None] = OrderedDict()
         self._tidying: asyncio.Task[None] | None = None
@@ -109,24 +111,28 @@ class Checkpoints(Middleware):
         return not lane.shared  # a command that only looks shares its lane
 
     async def _begin(self, call: ToolCall) -> Watch | None:
+        request, directory = call.request, Path(call.request.directory)
         try:
-            return await asyncio.to_thread(self._look, call)
+            directory = await asyncio.to_thread(directory.resolve)
+            about = Call(request.session.id, request.turn, request.tool, str(directory))
+            paths = _paths(call, directory)
+            try:
+                return await asyncio.to_thread(self.remembered.begin, about, paths)
+            except NotWatched as error:
+                await self._miss(about, str(error))
         except (HermesError, OSError) as error:
             call.log.warning("files are not remembered", error=str(error))
-            return None
+        return None
 
-    def _look(self, call: ToolCall) -> Watch | None:
-        request, directory = call.request, Path(call.request.directory).resolve()
-        about = Call(request.session.id, request.turn, request.tool, str(directory))
-        try:
-            return self.remembered.begin(about, _paths(call, directory))
-        except NotWatched as error:
-            if about not in self._missed:  # once for a turn
-                self.remembered.miss(about, str(error))
-                self._missed[about] = None
-                while len(self._missed) > 200:
-                    self._missed.popitem(last=False)
-            return None
+    async def _miss(self, call: Call, why: str) -> None:
+        """Say in the list that a turn may have changed what is not remembered; once for each."""
+        if call in self._missed:
+            return
+        await asyncio.to_thread(self.remembered.miss, call, why)
+        await self._note(call.session, call.turn)
+        self._missed[call] = None
+        while len(self._missed) > 200:
+            self._missed.popitem(last=False)
 
     async def _end(self, watch: Watch) -> None:
         call = watch.call

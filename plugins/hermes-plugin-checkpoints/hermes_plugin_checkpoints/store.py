@@ -13,13 +13,13 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from hermes import HermesError
+from hermes import HermesError, looks_secret
 from hermes_plugin_checkpoints.entries import (
     Call,
     Change,
@@ -34,13 +34,24 @@ from hermes_plugin_checkpoints.settings import Settings
 from hermes_plugin_checkpoints.walk import TooMany, Watched, named, too_wide, watched
 
 MEGABYTE = 1_000_000
+REMEMBERED = 50_000
+"""Files that are known to hold no secret."""
 
 
 class Remembered:
     """The changes of one home."""
 
-    def __init__(self, folder: Path, settings: Settings, home: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        home: Path | None = None,
+        secret: Callable[[bytes], bool] = lambda data: False,
+    ) -> None:
+        """*home*: Hermes's, of which nothing is copied; *secret* says whether bytes hold one."""
         self.folder = folder
+        self._secret = secret
+        self._harmless: dict[str, tuple[int, ...]] = {}
         self._home = os.path.realpath(home) if home is not None else ""
         self.git = Git(folder / "store.git")
         self._settings = settings
@@ -98,17 +109,34 @@ class Remembered:
             index = self._place(f"paths-{os.getpid()}")
             index.unlink(missing_ok=True)
             try:
-                return self._snapshot(named(paths, self._largest), "/", index)
+                return self._snapshot(named(paths, self._unkept), "/", index)
             finally:
                 index.unlink(missing_ok=True)
         if too_wide(directory, self._home):
             raise NotWatched(f"{directory} is no folder of one's own")
         most = self._settings.max_files
         try:
-            found = watched(directory, most, self._largest, self._home)
+            found = watched(directory, most, self._unkept, self._home)
         except TooMany:
             raise NotWatched(f"{directory} has more than {most} files") from None
         return self._snapshot(found, directory, self._index(directory))
+
+    def _unkept(self, path: str, about: os.stat_result) -> bool:
+        """Whether there is no copy of a file: too large, secret by name or by what is in it."""
+        known = (about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        if self._harmless.get(path) == known:
+            return not os.access(path, os.R_OK)
+        if about.st_size > self._largest or looks_secret("/".join(path.rsplit("/", 2)[1:])):
+            return True
+        try:
+            secret = self._secret(Path(path).read_bytes())
+        except OSError:
+            return True
+        if not secret:
+            if len(self._harmless) >= REMEMBERED:
+                self._harmless.clear()
+            self._harmless[path] = known
+        return secret
 
     def _snapshot(self, found: Watched, root: str, index: Path) -> Snapshot:
         held = self.git.snapshot(found.files, root, index) if found.files or index.exists() else {}

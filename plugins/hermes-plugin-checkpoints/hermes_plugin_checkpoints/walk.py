@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from hermes import looks_secret
 from hermes_plugin_checkpoints.git import Kept
 
 LEFT_OUT = frozenset(
@@ -31,13 +30,17 @@ class Watched(NamedTuple):
     files: dict[str, int]
     """What is kept: permission bits, 0 for a link."""
     unkept: dict[str, Kept]
-    """What is only known to be there: it is too large, cannot be read, or may hold secrets."""
+    """What is only known to be there: it is too large, cannot be read, or holds secrets."""
 
 
-def watched(folder: str, most: int, largest: int, without: str = "") -> Watched:
+Unkept: TypeAlias = Callable[[str, os.stat_result], bool]
+"""Whether the contents of a regular file (its path and what `os.lstat` says) are not kept."""
+
+
+def watched(folder: str, most: int, unkept: Unkept, without: str = "") -> Watched:
     """Look at the files of *folder*, but for the folder *without* (Hermes's own home).
 
-    Raises TooMany where there are more than *most*. Contents above *largest* bytes are not kept.
+    Raises TooMany where there are more than *most*.
     """
     found = Watched({}, {})
     waiting = [""]
@@ -53,21 +56,21 @@ def watched(folder: str, most: int, largest: int, without: str = "") -> Watched:
                 if entry.name not in LEFT_OUT and entry.path != without:
                     waiting.append(name)
                 continue
-            _add(found, name, entry.path, largest)
+            _add(found, name, entry.path, unkept)
             if len(found.files) + len(found.unkept) > most:
                 raise TooMany
     return found
 
 
-def named(paths: Iterable[str], largest: int) -> Watched:
+def named(paths: Iterable[str], unkept: Unkept) -> Watched:
     """Look at single files, by absolute path."""
     found = Watched({}, {})
     for path in paths:
-        _add(found, path.lstrip("/"), path, largest)
+        _add(found, path.lstrip("/"), path, unkept)
     return found
 
 
-def _add(found: Watched, name: str, path: str, largest: int) -> None:
+def _add(found: Watched, name: str, path: str, unkept: Unkept) -> None:
     try:
         about = os.lstat(path)
     except OSError:
@@ -76,8 +79,7 @@ def _add(found: Watched, name: str, path: str, largest: int) -> None:
     if stat.S_ISLNK(about.st_mode):
         found.files[name] = 0
     elif stat.S_ISREG(about.st_mode):
-        secret = looks_secret("/".join(path.rsplit("/", 2)[1:]))  # by its name or its folder's
-        if about.st_size > largest or secret or not os.access(path, os.R_OK):
+        if unkept(path, about):
             found.unkept[name] = Kept.unkept(about, bits)
         else:
             found.files[name] = bits

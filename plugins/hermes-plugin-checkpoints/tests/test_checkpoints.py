@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -202,7 +203,9 @@ def test_no_copy_is_made_of_what_looks_secret_nor_of_hermes_itself(
         folder.mkdir()
     for file in (home / "journal.db", place / ".env", place / ".ssh" / "id", place / "x.pem"):
         file.write_text("Canary")
-    remembered = Remembered(tmp_path / "kept", Settings(), home)
+    remembered = Remembered(tmp_path / "kept", Settings(), home, lambda data: b"Canary" in data)
+    made(remembered, place, "copied")(lambda: shutil.copy(place / ".env", place / "copy.txt"))
+    assert undo(remembered).kept == {str(place / "copy.txt"): UNKNOWN}
     made(remembered, place)(lambda: (place / "x.pem").write_text("Canary 2"))
     made(remembered, place)(lambda: (place / ".env").unlink(), (str(place / ".env"),))
     objects = [file for file in remembered.git.folder.rglob("objects/??/*") if file.is_file()]

@@ -1,4 +1,4 @@
-"""The conversation that a command was given in."""
+"""The conversation that a command was given in, and who may look at those of others."""
 
 from __future__ import annotations
 
@@ -15,3 +15,9 @@ def conversation(context: CommandContext) -> Conversation:
     if context.conversation is None:
         raise UsageError("this is a command of a chat")
     return context.conversation
+
+
+def owners_only(context: CommandContext) -> None:
+    """Raise UsageError for anybody else: a conversation may be somebody's."""
+    if context.role != "owner":
+        raise UsageError("that is for owners; /sessions lists your conversations")

@@ -99,7 +99,8 @@ async def sethome(context: CommandContext) -> None:
 async def platforms(context: CommandContext, order: str, name: str) -> None:
     """Say how each platform is; an owner may pause one and resume it."""
     if context.gateway is None or context.key is None:
-        raise UsageError("no gateway serves this chat")
+        said = "no gateway serves this chat: `hermes gateway status` shows the one that runs"
+        raise UsageError(said)
     if order == "list":
         context.reply(_overview(context.gateway.status()))
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hermes import CommandContext, NotFound, Rest, command
+from hermes import CommandContext, Rest, command
 from hermes_plugin_commands import journal
 from hermes_plugin_commands.here import conversation
 from hermes_plugin_commands.words import age, line, short, table
@@ -39,8 +39,9 @@ async def _begin(context: CommandContext, title: str) -> None:
 async def resume(context: CommandContext, which: str) -> None:
     """Go on with an earlier conversation; without a name, list the last ones."""
     runtime = await context.runtime()
+    authority = context.authority
     if not which:
-        found = await runtime.store.sessions(person=context.person, limit=RECENT)
+        found = await runtime.store.sessions(person=authority.memory, limit=RECENT)
         rows = [
             (short(info.id), age(info.updated), await journal.named(runtime.store, info))
             for info in found
@@ -53,9 +54,10 @@ async def resume(context: CommandContext, which: str) -> None:
             for info in found if info.id != current
         ])  # fmt: skip
         return
-    info = await runtime.find(which)
-    if info.person != context.person and context.role != "owner":
-        raise NotFound(f"no conversation {which!r} of yours")
+    # Where a group shares the conversation, only the place's own: what was said to one of them
+    # alone is not for all.
+    any_of = context.role == "owner" and not authority.shared
+    info = await runtime.find(which, person=None if any_of else authority.memory)
     here = context.conversation
     if context.gateway is not None and here is not None and here.key is not None:
         await (await runtime.conversation(id=info.id)).bind(here.key)

@@ -10,6 +10,7 @@ import click
 
 from hermes import CommandContext, UsageError, command, one_line
 from hermes_plugin_commands import journal
+from hermes_plugin_commands.here import owners_only
 from hermes_plugin_commands.words import count, line, short
 
 
@@ -34,6 +35,7 @@ async def search(
     words: Sequence[str],
 ) -> None:
     """Search what was said in all conversations; `sessions show ID --around NUMBER` reads on."""
+    owners_only(context)
     runtime = await context.runtime()
     session = (await runtime.find(inside)).id if inside else None
     try:

@@ -22,6 +22,7 @@ from hermes import (
     group,
 )
 from hermes_plugin_commands import journal
+from hermes_plugin_commands.here import owners_only
 from hermes_plugin_commands.searching import search
 from hermes_plugin_commands.words import age, count, line, short, size, table
 
@@ -51,12 +52,6 @@ async def sessions(context: CommandContext, as_json: bool) -> None:
 async def list_(context: CommandContext, limit: int, surface: str, as_json: bool) -> None:
     """List conversations, last used first."""
     await _list(context, limit, surface, as_json)
-
-
-def owners_only(context: CommandContext) -> None:
-    """Raise UsageError for anybody else: a conversation may be somebody's."""
-    if context.role != "owner":
-        raise UsageError("that is for owners; /sessions lists your conversations")
 
 
 async def _list(context: CommandContext, limit: int, surface: str, as_json: bool) -> None:

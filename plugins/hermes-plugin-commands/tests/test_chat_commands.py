@@ -15,6 +15,7 @@ from hermes.testing.commands import FakeCommandContext, give
 from hermes.testing.provider import ScriptedProvider
 from hermes.testing.runtime import open_runtime
 from hermes_plugin_commands.help import help
+from hermes_plugin_commands.messenger import queue, steer
 from hermes_plugin_commands.model import model
 from hermes_plugin_commands.places import leave, new, reset, resume, title
 from hermes_plugin_commands.status import status, usage
@@ -84,6 +85,18 @@ async def test_retry_sends_the_last_message_again_with_the_same_authority(
     finished = given.streamed.of(TurnFinished)
     assert [each.reply for each in finished] == ["Three."]
     assert await seen(here) == ["first", "One.", "second", "Three."]
+
+
+@pytest.mark.parametrize("command", [queue, steer])
+async def test_where_nothing_runs_queue_and_steer_are_a_message(
+    runtime: Runtime, here: Conversation, command: Any
+) -> None:
+    given = context(runtime, here)
+    await give(command, "and now", context=given)
+    assert [each.reply for each in given.streamed.of(TurnFinished)] == ["Three."]
+    assert await seen(here) == ["first", "One.", "second", "Two.", "and now", "Three."]
+    with pytest.raises(UsageError, match="say what"):
+        await give(command, context=given)
 
 
 @pytest.mark.parametrize("command", [new, reset])

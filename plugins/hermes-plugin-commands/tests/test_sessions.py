@@ -167,6 +167,19 @@ async def test_stats_count(runtime: Runtime) -> None:
     assert data["sessions"] == 2
 
 
+@pytest.mark.parametrize(
+    "order",
+    ["search six", "search --in {} six", "show {}", "export {}", "export --all", "rename {} x",
+     "delete {} -y", "prune -y", "stats"],
+)  # fmt: skip
+async def test_what_others_said_is_for_owners(order: str, runtime: Runtime) -> None:
+    words = order.format((await ids(runtime))[0]).split()
+    user = context(runtime, "chat", person="ann", role="user")
+    with pytest.raises(UsageError, match="for owners"):
+        await give(sessions, *words, context=user)
+    assert user.replies == []
+
+
 async def test_a_search_says_where_and_the_number_reads_on(runtime: Runtime) -> None:
     said = await given(runtime, "search", "six", "by")
     assert "user:" in said and "What is six by seven?" in said and "1 hit" in said

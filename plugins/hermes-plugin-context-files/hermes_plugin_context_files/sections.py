@@ -79,6 +79,7 @@ class Project(PromptSection):
         found = await asyncio.to_thread(project_files, Path(directory))
         if not found:
             return ""
+        session.sources.extend(f"file:{file.name}" for file in found)
         return "\n\n".join([HEADING, *(self._shown(file) for file in found)])
 
     def _shown(self, file: Found) -> str:

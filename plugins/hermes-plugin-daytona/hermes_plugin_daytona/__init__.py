@@ -15,7 +15,12 @@ def hermes_terminals() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [
-        Offer("daytona", "hermes_plugin_daytona.settings:DaytonaSettings", "Sandboxes at Daytona")
+        Offer(
+            "daytona",
+            "hermes_plugin_daytona.settings:DaytonaSettings",
+            "Sandboxes at Daytona",
+            guard=True,
+        )
     ]
 
 

@@ -12,4 +12,8 @@ def hermes_tools() -> list[Offer]:
 
 @hookimpl
 def hermes_settings() -> list[Offer]:
-    return [Offer("files", "hermes_plugin_files.settings:FilesSettings", "Files of the model")]
+    return [
+        Offer(
+            "files", "hermes_plugin_files.settings:FilesSettings", "Files of the model", guard=True
+        )
+    ]

@@ -51,7 +51,7 @@ class HonchoMemory(Memory):
     async def recall(self, turn: Turn) -> str:
         if self.settings.recall == "tools":
             return ""
-        person = turn.input.authority.person
+        person = turn.input.authority.memory
         asking = asyncio.ensure_future(self._ask(person, turn.input.text))
         self._asking.add(asking)
         asking.add_done_callback(self._asking.discard)
@@ -73,11 +73,14 @@ class HonchoMemory(Memory):
         while len(self._last) > KNOWN:
             self._last.popitem(last=False)
 
+    def learns(self, turn: Turn, result: TurnResult) -> bool:
+        return result.status == "ok"
+
     async def record(self, turn: Turn, result: TurnResult) -> None:
         if result.status != "ok":
             return
         given = turn.input
-        await self.client.tell(given.authority.person, given.session.id, given.text, result.reply)
+        await self.client.tell(given.authority.memory, given.session.id, given.text, result.reply)
 
     async def forget(self, person: str, about: str) -> int:
         self._last.pop(person, None)

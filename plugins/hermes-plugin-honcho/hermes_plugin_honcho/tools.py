@@ -27,14 +27,14 @@ OFTEN = 10
 @tool(effect=READ, needs={"network"}, paths=lambda arguments: ())
 async def honcho_profile(*, call: ToolCall) -> ToolResult:
     """Give the short card of lasting facts that Honcho keeps of the person."""
-    card = await (await _client(call)).card(call.authority.person)
+    card = await (await _client(call)).card(call.authority.memory)
     return ToolResult("\n".join(card) or "Honcho has no card of this person yet.", source="honcho")
 
 
 @tool(effect=READ, needs={"network"}, paths=lambda arguments: ())
 async def honcho_search(query: str, *, call: ToolCall) -> ToolResult:
     """Search what the person said in any conversation, by meaning."""
-    found = await (await _client(call)).search(call.authority.person, query, OFTEN)
+    found = await (await _client(call)).search(call.authority.memory, query, OFTEN)
     return ToolResult("\n".join(found) or "Nothing was found.", source="honcho")
 
 
@@ -44,7 +44,7 @@ async def honcho_reasoning(
 ) -> ToolResult:
     """Let Honcho reason about the person: slower, and deeper than a search."""
     client = await _client(call)
-    answer = await client.reason(call.authority.person, query, call.request.session.id)
+    answer = await client.reason(call.authority.memory, query, call.request.session.id)
     return ToolResult(answer or "Honcho does not know.", source="honcho")
 
 
@@ -54,7 +54,7 @@ async def honcho_conclude(
 ) -> ToolResult:
     """Tell Honcho a lasting fact about the person."""
     client = await _client(call)
-    await client.conclude(call.authority.person, conclusion, call.request.session.id)
+    await client.conclude(call.authority.memory, conclusion, call.request.session.id)
     return ToolResult("Honcho knows it now.")
 
 

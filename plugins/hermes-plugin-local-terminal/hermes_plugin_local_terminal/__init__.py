@@ -19,6 +19,7 @@ def hermes_settings() -> list[Offer]:
             "local-terminal",
             "hermes_plugin_local_terminal.settings:LocalTerminalSettings",
             "Commands on this machine",
+            guard=True,
         )
     ]
 

@@ -70,6 +70,7 @@ class Child:
             raise TerminalError(f"local: cannot start a command in {directory}: {reason}") from None
         finally:
             os.close(writing)
+        children.seal(self.popen.pid)
         thread = threading.Thread(target=self._read, args=(reading,), daemon=True)
         thread.start()
 

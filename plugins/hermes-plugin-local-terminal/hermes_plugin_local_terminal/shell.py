@@ -42,6 +42,7 @@ exit "$__hermes_code"
 
 SCRIPT = (
     rf"""
+builtin ulimit -SHR {2**61} 2>/dev/null;
 [[ -z $5 ]] || builtin cd -- "$5" 2>/dev/null || {{ : >"$6"; exit 125; }};
 [[ -z $7 ]] || ulimit $7 || {{ : >"$6"; exit 125; }};
 shopt -s expand_aliases;
@@ -60,6 +61,9 @@ eval "$__hermes_command"
 NULs at its end: without that it counts for nothing. ``$4`` names variables to leave out of it.
 ``$5`` is a folder to enter first, ``$7`` the words of a `ulimit`, and ``$6`` the file that is made
 where that cannot be done.
+
+First comes the seal (`Children.seal`), before anything of the command can fork: whatever the
+value, a limit of realtime says to a `hermes` further down that a tool started it.
 
 The EXIT trap is for commands that call `exit`, the last line for those that set an EXIT trap of
 their own; whichever comes second finds nothing to do. Nothing forks: that is half of what `true`

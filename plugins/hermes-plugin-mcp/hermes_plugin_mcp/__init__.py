@@ -18,8 +18,13 @@ def hermes_tools() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [
-        Offer("mcp", "hermes_plugin_mcp.settings:Mcp", "How MCP servers are connected"),
-        Offer("mcp_servers", "hermes_plugin_mcp.settings:McpServers", "MCP servers, by name"),
+        Offer("mcp", "hermes_plugin_mcp.settings:Mcp", "How MCP servers are connected", guard=True),
+        Offer(
+            "mcp_servers",
+            "hermes_plugin_mcp.settings:McpServers",
+            "MCP servers, by name",
+            guard=True,
+        ),
     ]
 
 

@@ -128,6 +128,7 @@ def _make(
         effect,
         needs,
         lambda arguments: lane,
+        source="" if server.trust_annotations else f"mcp:{server_name}",
     )
 
 

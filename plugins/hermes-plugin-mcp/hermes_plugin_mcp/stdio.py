@@ -77,6 +77,8 @@ class StdioServer(asyncio.SubprocessProtocol):
         except BaseException:
             await self.kill()
             raise
+        if pid := transport.get_pid():
+            self._children.seal(pid)
         self._transport = transport
         self._writer = asyncio.create_task(self._send_all(), name=f"mcp:{self._plan.name}:stdin")
 

@@ -192,8 +192,9 @@ async def forget_(context: CommandContext, yes: bool, everyone: bool, text: str)
         if reply.choice != "yes":
             context.reply("Nothing was forgotten.")
             return
-    done = await forget(runtime, _book(context), text, person)
-    context.reply(_said(done))
+    owner = context.role == "owner"
+    done = await forget(runtime, _book(context), text, person, files=owner)
+    context.reply(_said(done, owner))
 
 
 def _check_kept(context: CommandContext) -> None:
@@ -201,12 +202,12 @@ def _check_kept(context: CommandContext) -> None:
         raise Refused("this is incognito, and memories are left alone; use another terminal")
 
 
-def _said(done: Forgotten) -> str:
-    said = (
-        f"Forgotten: {done.memories} memories, turns in {len(done.conversations)} conversations,"
-        f" lines in {done.files} files of outputs, logs and history."
-    )
-    lines = [said]
+def _said(done: Forgotten, owner: bool) -> str:
+    said = f"Forgotten: {done.memories} memories, turns in {len(done.conversations)} conversations"
+    if owner:
+        lines = [f"{said}, lines in {done.files} files of outputs, logs and history."]
+    else:
+        lines = [f"{said}. Kept outputs of tools and logs are this machine's owner's to clear."]
     lines += [f"Still there, yours to change: {file}" for file in done.left]
     lines.append("Backups made before this still have it.")
     return "\n".join(lines)

@@ -48,7 +48,7 @@ class MemoryFiles(Memory):
         return await asyncio.to_thread(self._recall, turn)
 
     def _recall(self, turn: Turn) -> str:
-        entries, known, ranking = self._read(turn.input.authority.person)
+        entries, known, ranking = self._read(turn.input.authority.memory)
         tells, takes = wording.told("\n".join([turn.prompt, *_texts(turn.messages)]))
         if not turn.prompt:  # the first turn: the prompt is rendered from the same files after this
             project = project_of(turn.input.session.directory, self._home)
@@ -76,12 +76,17 @@ class MemoryFiles(Memory):
                 del self._kept[next(iter(self._kept))]
         return kept[2:]
 
+    def learns(self, turn: Turn, result: TurnResult) -> bool:
+        """Only of what stood beside the message or is cited: else there is nothing to count."""
+        texts = turn.input.context, result.reply
+        return any(wording.told(text)[0] for text in texts)
+
     async def record(self, turn: Turn, result: TurnResult) -> None:
         """Count what stood beside the message and what the answer cites."""
         recalled, _ = wording.told(turn.input.context)
         cited, _ = wording.told(result.reply)
-        if recalled or cited:  # else there is nothing to count, and no file to look at
-            book = self.book(turn.input.authority.person)
+        if recalled or cited:
+            book = self.book(turn.input.authority.memory)
             await asyncio.to_thread(book.note_use, recalled, cited)
 
     async def forget(self, person: str, about: str) -> int:

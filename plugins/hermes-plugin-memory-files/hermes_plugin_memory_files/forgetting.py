@@ -51,8 +51,12 @@ async def find(runtime: Runtime, book: Book, about: str, person: str | None) -> 
     return f"{about!r} is in {count} memories and {hits} {many}records of conversations."
 
 
-async def forget(runtime: Runtime, book: Book, about: str, person: str | None) -> Forgotten:
-    """Forget *about* of *person* (None: of everybody).
+async def forget(
+    runtime: Runtime, book: Book, about: str, person: str | None, *, files: bool
+) -> Forgotten:
+    """Forget *about* of *person* (None: of everybody). *files*: also in what Hermes wrote by
+    itself, and say where it still is. That is for an owner: those files are everybody's, and what
+    is told of them tells what is in them.
 
     Raises Conflict, before anything went, where a conversation that mentions it is being answered.
     """
@@ -64,10 +68,12 @@ async def forget(runtime: Runtime, book: Book, about: str, person: str | None) -
     for memory in await runtime.memories():
         for each in people:
             gone += await memory.forget(each, about)
+    if not files:
+        return Forgotten(gone, tuple(conversations), 0, ())
     home = book.home
-    files = await asyncio.to_thread(_forget_files, home, about)
+    changed = await asyncio.to_thread(_forget_files, home, about)
     left = await asyncio.to_thread(lambda: tuple(_left(home, about)))
-    return Forgotten(gone, tuple(conversations), files, left)
+    return Forgotten(gone, tuple(conversations), changed, left)
 
 
 def _forget_files(home: Path, about: str) -> int:

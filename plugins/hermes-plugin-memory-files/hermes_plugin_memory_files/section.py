@@ -25,7 +25,9 @@ class Snapshot(PromptSection):
     async def render(self, session: PromptSession) -> str:
         if session.brief or self._context.incognito:
             return ""
-        return await asyncio.to_thread(self._read, session)
+        told = await asyncio.to_thread(self._read, session)
+        session.sources.extend(["memory:prompt"] if told else ())
+        return told
 
     def _read(self, session: PromptSession) -> str:
         home = self._context.paths.home

@@ -50,7 +50,7 @@ async def memory(
     session = call.request.session
     home = call.context.paths.home
     settings = read(call.settings, call.context.config)
-    book = Book(home, call.authority.person, settings)
+    book = Book(home, call.authority.memory, settings)
     source = Source("model", session.id, call.request.turn, session.surface)
     project = project_of(session.directory, home)
     if settings.write_approval and not call.authority.yolo and not await _approved(call, asked):

@@ -121,6 +121,23 @@ async def test_forget_asks_first(memories: Any, home: Path, plugin_context: Any)
             await told("forget", " ", runtime=runtime)
 
 
+async def test_a_user_forgets_what_is_theirs_and_hears_nothing_of_others_files(
+    memories: Any, home: Path, plugin_context: Any
+) -> None:
+    memory = MemoryFiles(plugin_context("memory-files"))
+    (home / "logs").mkdir(exist_ok=True)
+    (home / "logs" / "x.log").write_text("the owner's ximena\n")
+    (home / ".env").write_text("KEY=ximena\n")
+    async with open_runtime(home, offers={"memory": {"files": memory}}) as runtime:
+        about = {"person": "ann", "role": "user"}
+        said = await told("forget", "-y", "ximena", runtime=runtime, **about)
+        assert said.startswith("Forgotten: 0 memories")
+        assert ".env" not in said and "x.log" not in said
+        assert (home / "logs" / "x.log").read_text() == "the owner's ximena\n"
+        assert ".env" in await told("forget", "-y", "ximena", runtime=runtime)
+        assert (home / "logs" / "x.log").read_text() == ""
+
+
 def test_forgetting_leaves_no_trace_in_the_sidecar(memories: Any) -> None:
     old = memories.add("Ximena lives in Oslo")
     memories.change(Operation("replace", content="Lives in Bergen", old_text="Ximena"))

@@ -69,7 +69,7 @@ class LocalMemory(Memory):
         self._thinks.shutdown(wait=False)
 
     async def recall(self, turn: Turn) -> str:
-        person, message = turn.input.authority.person, turn.input.text
+        person, message = turn.input.authority.memory, turn.input.text
         count = self._settings.recalled
         found = await self._do(self._shelf.by_words, person, message, count)
         if self._meanings is not None:
@@ -101,10 +101,13 @@ class LocalMemory(Memory):
                 del self._matrices[next(iter(self._matrices))]
         return kept[1], kept[2]
 
+    def learns(self, turn: Turn, result: TurnResult) -> bool:
+        return result.status == "ok" and bool(passages(turn.input.text))
+
     async def record(self, turn: Turn, result: TurnResult) -> None:
         """Keep what was said in a turn that went well, and give meanings to what has none."""
         if result.status == "ok" and (found := passages(turn.input.text)):
-            person, session = turn.input.authority.person, turn.input.session.id
+            person, session = turn.input.authority.memory, turn.input.session.id
             keep = partial(self._shelf.keep, most=self._settings.most)
             await self._do(keep, person, found, self._clock(), session)
         if (meanings := self._meanings) is None:

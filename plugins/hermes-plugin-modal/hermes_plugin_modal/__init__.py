@@ -12,7 +12,11 @@ def hermes_terminals() -> list[Offer]:
 
 @hookimpl
 def hermes_settings() -> list[Offer]:
-    return [Offer("modal", "hermes_plugin_modal.settings:ModalSettings", "Sandboxes at Modal")]
+    return [
+        Offer(
+            "modal", "hermes_plugin_modal.settings:ModalSettings", "Sandboxes at Modal", guard=True
+        )
+    ]
 
 
 @hookimpl

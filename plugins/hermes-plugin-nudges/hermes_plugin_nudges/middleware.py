@@ -112,7 +112,7 @@ class Nudges(Middleware):
             turn=given.id,
             why=tuple(why),
             failed=failed,
-            person=given.authority.person,
+            person=given.authority.memory,
             role=given.authority.role,
             group=given.authority.group,
             model=result.model or given.model,

@@ -8,8 +8,12 @@ The SDK would walk and convert all messages anew for each request; sending bytes
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+import time
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -30,6 +34,8 @@ NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 """What OpenAI takes as the name of a function; others take no less."""
 NO_PARAMETERS = '{"type":"object","properties":{}}'
 CACHE_BYTES = 8_000_000
+IDLE = 120.0
+"""Seconds after which what was made of a message is dropped."""
 DETAILS = "reasoning_details"
 """Structured reasoning (OpenRouter, MiniMax), kept in `Thinking.opaque` and sent back untouched."""
 
@@ -216,15 +222,39 @@ def is_strict(schema: Any) -> bool:
     return all(map(is_strict, schema.values()))
 
 
-class Renderer:
-    """Makes the bytes of requests, keeping those of messages it saw (8 MB, least used go first)."""
+@dataclass(slots=True)
+class _Kept:
+    message: Message
+    wire: list[bytes]
+    pictures: list[bytes]
+    used: float = math.inf
+    """Until it is used for the first time."""
 
-    def __init__(self, dialect: Dialect, limit: int = CACHE_BYTES) -> None:
+    @property
+    def size(self) -> int:
+        """Bytes of it and, roughly, of the objects around it, which are most of a short message."""
+        return 1000 + sum(map(len, (*self.wire, *self.pictures)))
+
+
+class Renderer:
+    """Makes the bytes of requests, keeping those of messages it saw (8 MB, least used go first).
+
+    What nobody used for two minutes goes, too: the conversation left memory, and when it goes on
+    its messages are others.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        limit: int = CACHE_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.dialect = dialect
         self._limit = limit
+        self._clock = clock
         self._size = 0
         # By identity, which holds while the message is kept beside its bytes.
-        self._kept: OrderedDict[int, tuple[Message, list[bytes], list[bytes]]] = OrderedDict()
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._tools: tuple[tuple[ToolSpec, ...], bytes] = ((), b"[]")
 
     def body(self, spec: ModelSpec, name: str) -> bytes:
@@ -268,18 +298,25 @@ class Renderer:
 
     def _bytes(self, message: Message) -> tuple[list[bytes], list[bytes]]:
         kept = self._kept.get(id(message))
-        if kept is not None:
+        if kept is None:
+            rendered = render(message, self.dialect)
+            wire = [encode(each) for each in rendered.messages]
+            pictures = [encode(each) for each in rendered.pictures]
+            kept = self._kept[id(message)] = _Kept(message, wire, pictures)
+            self._size += kept.size
+            self._trim()
+        else:
             self._kept.move_to_end(id(message))
-            return kept[1], kept[2]
-        rendered = render(message, self.dialect)
-        wire = [encode(each) for each in rendered.messages]
-        pictures = [encode(each) for each in rendered.pictures]
-        self._kept[id(message)] = (message, wire, pictures)
-        self._size += _length(wire, pictures)
-        while self._size > self._limit and len(self._kept) > 1:
-            _, (_, *gone) = self._kept.popitem(last=False)
-            self._size -= _length(*gone)
-        return wire, pictures
+        kept.used = self._clock()
+        return kept.wire, kept.pictures
+
+    def _trim(self) -> None:
+        idle = self._clock() - IDLE
+        while len(self._kept) > 1:
+            oldest = next(iter(self._kept.values()))
+            if self._size <= self._limit and oldest.used > idle:
+                return
+            self._size -= self._kept.popitem(last=False)[1].size
 
     def _tool_bytes(self, tools: tuple[ToolSpec, ...]) -> bytes:
         if self._tools[0] is not tools:
@@ -289,7 +326,3 @@ class Renderer:
 
 def _shown(pictures: list[bytes]) -> bytes:
     return b'{"role":"user","content":[%b]}' % b",".join(pictures)
-
-
-def _length(*lists: list[bytes]) -> int:
-    return sum(len(each) for one in lists for each in one) + 200

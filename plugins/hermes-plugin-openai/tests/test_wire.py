@@ -45,13 +45,24 @@ def test_each_request_starts_with_the_bytes_of_the_one_before() -> None:
 
 
 def test_the_cache_stays_within_its_bounds_and_changes_nothing() -> None:
-    renderer = Renderer(PLAIN, limit=2_000)
+    renderer = Renderer(PLAIN, limit=10_000)
     messages: tuple[Message, ...] = ()
     for number in range(40):
         messages += (user(f"message {number} " + "x" * 200),)
         spec = ModelSpec("openai:m", "", messages)
         assert renderer.body(spec, "m") == Renderer(PLAIN).body(spec, "m")
-        assert renderer._size <= 2_500
+        assert renderer._size <= 10_000
+
+
+def test_what_nobody_used_for_two_minutes_is_not_kept() -> None:
+    now = 0.0
+    renderer = Renderer(PLAIN, clock=lambda: now)
+    spoken = user("still spoken of")
+    for number in range(1000):  # conversations that come and go, however short their messages
+        now = number * 10.0
+        spec = ModelSpec("openai:m", "", (spoken, user(f"message {number}")))
+        assert renderer.body(spec, "m") == Renderer(PLAIN).body(spec, "m")
+        assert len(renderer._kept) <= 14
 
 
 def test_pictures_of_tools_follow_all_outputs_of_their_answer() -> None:

@@ -32,6 +32,9 @@ def hermes_commands() -> list[Offer]:
 def hermes_settings() -> list[Offer]:
     return [
         Offer(
-            "redaction", "hermes_plugin_redaction.settings:Settings", "What is taken for a secret"
+            "redaction",
+            "hermes_plugin_redaction.settings:Settings",
+            "What is taken for a secret",
+            guard=True,
         )
     ]

@@ -8,13 +8,17 @@ import msgspec
 
 from hermes import (
     ConfigError,
+    Content,
     Middleware,
+    ModelRequest,
+    ModelResponse,
     Next,
     Notice,
     Outgoing,
     Part,
     PluginContext,
     Stage,
+    Text,
     ToolCall,
     ToolResult,
     Turn,
@@ -22,6 +26,7 @@ from hermes import (
 )
 from hermes_plugin_redaction.settings import Settings
 from hermes_plugin_redaction.shapes import SHAPES, SHOWN, Shape, masker
+from hermes_plugin_redaction.streaming import Words
 
 TAKEN_OUT = (
     "🔑 Something in your message looks like a secret; it was taken out and the model does not see"
@@ -56,6 +61,28 @@ class Redaction(Middleware):
         if SHOWN in text:
             turn.emit(Notice(TAKEN_OUT))
         return await call_next(turn.replace(text=text) if text != turn.input.text else turn)
+
+    async def model(
+        self, request: ModelRequest, call_next: Next[ModelRequest, ModelResponse]
+    ) -> ModelResponse:
+        """A model can put a secret together from pieces that nobody looks for: what it says goes
+        no further than to itself.
+        """
+        words = Words(request.emit, self._secrets.redact)
+        try:
+            response = await call_next(request.replace(emit=words))
+        finally:
+            words.end()
+        parts = tuple(self._said(part) for part in response.parts)
+        return (
+            msgspec.structs.replace(response, parts=parts) if parts != response.parts else response
+        )
+
+    def _said(self, part: Content) -> Content:
+        if not isinstance(part, Text):
+            return part
+        text = self._secrets.redact(part.text)
+        return part if text == part.text else msgspec.structs.replace(part, text=text)
 
     async def tool(self, call: ToolCall, call_next: Next[ToolCall, ToolResult]) -> ToolResult:
         """Refuse a change that would put the placeholder where the secret itself stands."""

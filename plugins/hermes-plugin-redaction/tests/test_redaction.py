@@ -10,9 +10,24 @@ from typing import Any
 
 import pytest
 
-from hermes import ConfigError, HermesError, Notice, Outgoing, Part, ToolCall, ToolResult
+from hermes import (
+    ConfigError,
+    HermesError,
+    ModelRequest,
+    ModelResponse,
+    Notice,
+    Outgoing,
+    Part,
+    Secret,
+    StreamRestarted,
+    Text,
+    TextChunk,
+    ToolCall,
+    ToolResult,
+    ToolUse,
+)
 from hermes.plugins import Host
-from hermes.testing import Events, make_call, make_outgoing, make_tool, make_turn
+from hermes.testing import Events, make_call, make_outgoing, make_request, make_tool, make_turn
 from hermes.testing.commands import FakeCommandContext, give
 from hermes.testing.pytest_plugin import MakeContext
 from hermes_plugin_redaction.commands import secrets
@@ -64,6 +79,32 @@ async def test_a_placeholder_is_not_written_over_the_secret_it_stands_for(
     result = await redaction.tool(call, done)
     assert (result.text == "done") == runs
     assert result.is_error != runs
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+async def test_an_answer_is_shown_without_it_in_whatever_pieces_it_comes(
+    plugin_context: MakeContext, size: int
+) -> None:
+    """An obedient model puts it together from what it was told letter by letter."""
+    context = plugin_context("redaction", settings=Settings(), secrets={"KEY": "canary-Xw7/0012"})
+    context.secrets.get(Secret("env:KEY"))
+    redaction = Redaction(context)
+    await redaction.open()
+    events, said = Events(), f"The keys are canary-Xw7/0012, {KEY}.\n\nThat is all of them. "
+
+    async def answers(request: ModelRequest) -> ModelResponse:
+        request.chunk("canary-Xw")
+        request = request.again("the line was cut")
+        for start in range(0, len(said), size):
+            request.chunk(said[start : start + size])
+        return ModelResponse((Text(said), ToolUse("1", "x", "{}")), "a:b")
+
+    response = await redaction.model(make_request(emit=events), answers)
+    shown = "".join(chunk.text for chunk in events.of(TextChunk) if chunk.attempt)
+    assert shown == "The keys are [secret], [secret].\n\nThat is all of them. "
+    assert "canary" not in "".join(chunk.text for chunk in events.of(TextChunk))
+    assert response.parts == (Text(shown), ToolUse("1", "x", "{}"))
+    assert len(events.of(StreamRestarted)) == 1
 
 
 async def test_a_reply_goes_out_without_it(plugin_context: MakeContext) -> None:

@@ -23,5 +23,6 @@ def hermes_settings() -> list[Offer]:
             "remote",
             "hermes_plugin_remote.settings:RemoteSettings",
             "The program that the command terminal runs through",
+            guard=True,
         )
     ]

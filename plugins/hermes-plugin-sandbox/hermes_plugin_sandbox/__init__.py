@@ -19,7 +19,12 @@ def hermes_terminals() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     return [
-        Offer("sandbox", "hermes_plugin_sandbox.settings:SandboxSettings", "Sandboxed commands")
+        Offer(
+            "sandbox",
+            "hermes_plugin_sandbox.settings:SandboxSettings",
+            "Sandboxed commands",
+            guard=True,
+        )
     ]
 
 

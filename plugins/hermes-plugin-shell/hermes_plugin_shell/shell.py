@@ -189,7 +189,7 @@ def terminal_commands(arguments: Mapping[str, Any]) -> tuple[ShellCommand, ...]:
     command, workdir = arguments["command"], arguments.get("workdir", "")
     if not isinstance(command, str) or not isinstance(workdir, str):
         raise TypeError("command and workdir are texts")
-    return (ShellCommand(command, workdir),)
+    return (ShellCommand(command, workdir, lasting=bool(arguments.get("keep"))),)
 
 
 def process_commands(arguments: Mapping[str, Any]) -> tuple[ShellCommand, ...]:

@@ -23,6 +23,7 @@ def hermes_settings() -> list[Offer]:
             "singularity",
             "hermes_plugin_singularity.settings:SingularitySettings",
             "Apptainer containers on this machine",
+            guard=True,
         )
     ]
 

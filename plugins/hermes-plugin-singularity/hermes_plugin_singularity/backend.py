@@ -22,7 +22,8 @@ class SingularityBackend(RemoteBackend):
     def __init__(self, context: PluginContext) -> None:
         super().__init__(context)
         self.host = f"image {context.settings.image}"
-        self.isolated = not context.settings.binds
+        # With a network it has this machine's own, and so every service on its loopback.
+        self.isolated = not (context.settings.binds or context.settings.network)
         self._engine = Engine(context)
 
     async def terminal(self, spec: TerminalSpec) -> Terminal:

@@ -20,7 +20,7 @@ LIMITS = TerminalLimits(1, 5120, 51200, 256)
 
 @pytest.fixture
 def apptainer(tmp_path: Path) -> Iterator[Apptainer]:
-    with installed(tmp_path / "bin") as program:
+    with installed(tmp_path / "bin", setuid=True) as program:
         yield program
 
 

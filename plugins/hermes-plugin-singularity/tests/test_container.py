@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 from types import SimpleNamespace
 
@@ -110,10 +111,21 @@ async def test_binds_are_seen_and_end_isolation(make_backend, make_terminal, tmp
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "file").write_text("here")
     bind = f"{tmp_path}/data:/data"
-    assert (await make_backend()).isolated
-    assert not (await make_backend(binds=(bind,))).isolated
+    assert (await make_backend(network=False)).isolated
+    assert not (await make_backend(binds=(bind,), network=False)).isolated
     terminal = await make_terminal(binds=(bind,))
     assert await terminal.read("/data/file") == b"here"
+
+
+async def test_its_network_is_this_machine_s_and_ends_isolation(
+    make_backend, make_terminal
+) -> None:
+    assert not (await make_backend()).isolated
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        reach = f"exec 3<>/dev/tcp/127.0.0.1/{listener.getsockname()[1]} && echo reached"
+        assert b"reached" in (await (await make_terminal()).run(reach)).output
+        alone = await make_terminal(scope="alone", network=False)
+        assert b"reached" not in (await alone.run(reach)).output
 
 
 async def test_limits_are_passed_where_they_are_wanted(plugin_context, tmp_path) -> None:

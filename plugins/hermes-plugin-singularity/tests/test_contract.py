@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -19,8 +20,8 @@ class TestSingularityTerminal(TerminalContract):
 
     @pytest.fixture
     async def terminal(self, make_terminal) -> Terminal:
-        return await make_terminal()
+        return await make_terminal(network=False)
 
     @pytest.fixture
     def reopen(self, make_terminal) -> Callable[[], Awaitable[Terminal]]:
-        return make_terminal
+        return partial(make_terminal, network=False)

@@ -42,4 +42,4 @@ def hermes_checks() -> list[Offer]:
 @hookimpl
 def hermes_settings() -> list[Offer]:
     target = "hermes_plugin_skills.settings:Settings"
-    return [Offer("skills", target, "Where skills are, and which are used")]
+    return [Offer("skills", target, "Where skills are, and which are used", guard=True)]

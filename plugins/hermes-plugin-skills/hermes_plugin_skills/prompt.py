@@ -32,7 +32,9 @@ class SkillIndex(PromptSection):
     async def render(self, session: PromptSession) -> str:
         if session.brief or "skill_view" not in session.tools:
             return ""
-        return await asyncio.to_thread(self._index, session)
+        told = await asyncio.to_thread(self._index, session)
+        session.sources.extend(["skill:descriptions"] if told else ())
+        return told
 
     def _index(self, session: PromptSession) -> str:
         tools, sets = frozenset(session.tools), frozenset(session.toolsets)

@@ -45,9 +45,6 @@ class SkillCommands(CommandFamily):
             info = await conversation.load()
             skill = await asyncio.to_thread(library.find, name, info.surface)
             text = reading.message(skill, library.settings, info.id, instruction)
-            if context.gateway is not None:
-                await context.post(text, "queue")
-            else:
-                await context.stream(conversation.send(text, authority=context.authority))
+            await context.post(text, "queue")
 
         return use

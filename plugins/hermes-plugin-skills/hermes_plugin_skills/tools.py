@@ -46,11 +46,12 @@ async def skill_view(
     file_path: Annotated[str, "A file of it, as references/x.md"] = "",
     *,
     call: ToolCall,
-) -> str:
+) -> ToolResult:
     """Read a skill before doing what it is for; with file_path, a file that it names."""
     library = Library(call.context)
     trial = await call.context.state.get(TRIAL, scope="session", of=call.request.session.id)
-    return await asyncio.to_thread(_viewed, library, call, name, file_path, str(trial or ""))
+    text = await asyncio.to_thread(_viewed, library, call, name, file_path, str(trial or ""))
+    return ToolResult(text, source=f"skill:{name}")
 
 
 def _viewed(library: Library, call: ToolCall, name: str, file: str, trial: str) -> str:

@@ -12,7 +12,14 @@ def hermes_terminals() -> list[Offer]:
 
 @hookimpl
 def hermes_settings() -> list[Offer]:
-    return [Offer("ssh", "hermes_plugin_ssh.settings:SSHSettings", "The machine reached over SSH")]
+    return [
+        Offer(
+            "ssh",
+            "hermes_plugin_ssh.settings:SSHSettings",
+            "The machine reached over SSH",
+            guard=True,
+        )
+    ]
 
 
 @hookimpl

@@ -170,6 +170,7 @@ class Connection:
             "connect_timeout": settings.connect_timeout,
             "login_timeout": settings.connect_timeout,
             "client_factory": keys.client,
+            **_NOT_FOR_COMMANDS,
             **self._credentials(),
         }
         if user:
@@ -205,6 +206,17 @@ class Connection:
 
     def _variable(self, name: str) -> str:
         return self._context.config.variable(name) or ""
+
+
+_NOT_FOR_COMMANDS: dict[str, Any] = {
+    "agent_forwarding": False,
+    "x11_forwarding": False,
+    "send_env": [],
+    "env": {},
+    "request_pty": False,
+}
+"""What a person's own configuration may let through for a person: their agent opens every door
+that their keys open."""
 
 
 def _given(session: SSHChannel) -> SSHChannel:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from hermes import TerminalError
+from hermes.testing.servers import need, serve
 from hermes.testing.sshd import proxy, sshd
 
 
@@ -76,6 +77,31 @@ async def test_variables_go_along_only_where_they_are_named(make_terminal, monke
     monkeypatch.setenv("UNNAMED", "two")
     terminal = await make_terminal(passed=("NAMED",), env=(("GIVEN", "three"),))
     assert (await terminal.run("echo $NAMED:$UNNAMED:$GIVEN")).output == b"one::three\n"
+
+
+async def test_what_a_person_lets_through_for_themselves_is_not_for_commands(
+    make_terminal, monkeypatch, tmp_path, keep_child
+) -> None:
+    """Their configuration may forward their agent, which opens every door their keys open."""
+    person_s = tmp_path / "person_s"
+    person_s.write_text("ForwardAgent yes\nSendEnv UNNAMED\nSetEnv GIVEN=x\nRequestTTY force\n")
+    monkeypatch.setenv("UNNAMED", "two")
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    command = [need("ssh-agent", "openssh-client"), "-D", "-a", str(tmp_path / "agent")]
+    ready = (tmp_path / "agent").is_socket
+    with (
+        serve("ssh-agent", command, folder=tmp_path / "log", ready=ready, kept=keep_child),
+        sshd(tmp_path / "open", kept=keep_child, more="AcceptEnv *\n") as server,
+    ):
+        for config in ("", str(person_s)):
+            terminal = await make_terminal(
+                port=server.port,
+                key=str(server.key),
+                known_hosts=str(server.known_hosts),
+                config=config,
+            )
+            done = await terminal.run("echo $SSH_AUTH_SOCK:$UNNAMED:$GIVEN; test -t 0")
+            assert (done.output, done.exit_code) == (b"::\n", 1)
 
 
 @pytest.mark.parametrize(

@@ -40,5 +40,6 @@ def hermes_settings() -> list[Offer]:
             "webhook",
             "hermes_plugin_webhook.settings:WebhookSettings",
             "Where webhooks arrive, and what becomes of them",
+            guard=True,
         )
     ]

@@ -105,6 +105,10 @@ async def remove(context: CommandContext, name: str) -> None:
     """Take a route out; what it took in and is not worked on yet does not run."""
     _named(_settings(context), name)
     context.host.config.unset(f"webhook.routes.{name}")
+    grants = (await context.runtime()).grants
+    for given in await grants.all():  # or another route of this name would have them
+        if given.holder == f"route:{name}" and await grants.revoke(given.id):
+            context.reply(f"Revoked: {given.id}")
     context.reply(f"{name} is gone from the next start on: hermes gateway restart")
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import time
 from collections import OrderedDict, deque
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
 
-from hermes import Account, Allowance, Authority, Inbound, SessionKey
+from hermes import Account, Authority, Inbound, SessionKey
 from hermes_plugin_webhook import templates
 from hermes_plugin_webhook.settings import Route
 from hermes_plugin_webhook.signatures import Headers, Proof
@@ -69,8 +67,6 @@ class ActiveRoute:
             )
         if route.deliver_only and route.deliver == "log":
             return "deliver_only needs a target: a platform, or platform:chat"
-        if route.allow.until and _day(route.allow.until) is None:
-            return f"allow.until is {route.allow.until!r}, not a day like 2027-01-31"
         return ""
 
     def wait(self, now: float | None = None) -> float:
@@ -148,31 +144,16 @@ class ActiveRoute:
         return SessionKey(platform, chat, thread=thread)
 
     def authority(self) -> Authority:
-        """What its turns may do: what the owner allowed this route, as it is written now."""
-        route, allow = self.route, self.route.allow
-        allowances: tuple[Allowance, ...] = ()
-        if allow.needs:
-            text = msgspec.json.encode(msgspec.structs.replace(route, secret=None), order="sorted")
-            allowances = (
-                Allowance(
-                    f"webhook:{self.name}:{hashlib.sha256(text).hexdigest()[:12]}",
-                    frozenset(allow.needs),
-                    allow.tools,
-                    allow.folders,
-                    allow.hosts,
-                    _day(allow.until) if allow.until else None,
-                    f"webhook.routes.{self.name}.allow",
-                ),
-            )
-        return Authority(PLATFORM, route.person, "user", can_ask=False, allowances=allowances)
-
-
-def _day(text: str) -> int | None:
-    """Give a day's beginning in UTC microseconds; None for what is no day."""
-    try:
-        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1e6)
-    except ValueError:
-        return None
+        """What its turns may do: what somebody granted this route, as it stands at each call."""
+        route = self.route
+        return Authority(
+            PLATFORM,
+            route.person,
+            "user",
+            can_ask=False,
+            holder=f"route:{self.name}",
+            text=route.prompt,
+        )
 
 
 def _payload(content_type: str, body: bytes) -> Any:

@@ -6,25 +6,10 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from hermes import Need, Secret
+from hermes import Secret
 
 Style: TypeAlias = Literal["auto", "github", "gitlab", "standard", "v2", "v1", "bearer"]
 Text: TypeAlias = str | int
-
-
-class Allow(msgspec.Struct, frozen=True):
-    """What a person allows the turns of a route beforehand: nobody can be asked in one."""
-
-    needs: tuple[Need, ...] = ()
-    """What a call may need: read, write, run, network, send, spend, configure."""
-    tools: tuple[str, ...] = ()
-    """Only these tools; left out, every one whose needs are covered."""
-    folders: tuple[str, ...] = ()
-    """Only what touches paths in these."""
-    hosts: tuple[str, ...] = ()
-    """Only these addresses."""
-    until: str = ""
-    """Day on which it ends, as 2027-01-31; left out, it does not."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -57,7 +42,6 @@ class Route(msgspec.Struct, frozen=True):
     name share it. Left out, each event has one of its own."""
     person: str = "webhook"
     """Whose memory and permissions the turns use; ``owner`` is the person at this machine."""
-    allow: Allow = Allow()
     description: str = ""
     """For people who read the configuration."""
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from hermes import HermesError, UsageError
+from hermes import Allowance, HermesError, UsageError
+from hermes.grants import Grants
 from hermes.plugins import Host
-from hermes.testing import CommandContract, MemoryInbox, make_context
+from hermes.testing import CommandContract, MemoryInbox, MemoryStore, make_context
 from hermes.testing.commands import FakeCommandContext, give
 from hermes.testing.servers import free_port
 from hermes_plugin_webhook.checks import WebhookCheck
@@ -19,8 +21,9 @@ from hermes_plugin_webhook.commands import webhook
 from hermes_plugin_webhook.platform import WebhookPlatform
 
 
-async def run(home: Path, *arguments: str) -> str:
-    context = FakeCommandContext("cli", host=Host.open(home))
+async def run(home: Path, *arguments: str, grants: Grants | None = None) -> str:
+    runtime = SimpleNamespace(grants=grants or Grants(MemoryStore()))
+    context = FakeCommandContext("cli", host=Host.open(home), runtime=runtime)
     await give(webhook, *arguments, context=context)
     return context.text
 
@@ -103,6 +106,16 @@ async def test_what_cannot_be_done_says_so_and_changes_nothing(
         await run(home, *arguments)
     assert not (home / "config.yaml").exists()
     assert not (home / ".env").exists()
+
+
+async def test_a_route_that_goes_takes_its_grants_along(home: Path) -> None:
+    """Another of its name, made later, has none of them."""
+    grants = Grants(MemoryStore())
+    for holder in ("route:gone", "route:stays"):
+        await grants.give(holder, Allowance("", frozenset({"read"})), by="owner")
+    await run(home, "subscribe", "gone")
+    assert "Revoked: g-" in await run(home, "remove", "gone", grants=grants)
+    assert [given.holder for given in await grants.all()] == ["route:stays"]
 
 
 async def test_a_route_without_a_secret_is_shown_as_what_it_is(home: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from hermes import READ, TOGETHER, Failed, Secret, StoreError, ToolCall, tool
 from hermes.testing import AllowAll, Call, LetIn, MemoryState, MemoryStore, Say, make_context
 from hermes_plugin_webhook.platform import WebhookPlatform
-from hermes_plugin_webhook.settings import Allow, Route, WebhookSettings
+from hermes_plugin_webhook.settings import Route, WebhookSettings
 
 PR = {"action": "opened", "number": 7, "pull_request": {"title": "Fix </outside> it", "id": 1}}
 
@@ -250,7 +249,10 @@ async def test_events_of_one_name_share_a_conversation_and_wait_for_each_other(s
         assert sorted(len(each) for each in texts) == [1, 1, 2]
 
 
-async def test_its_turns_may_do_what_the_route_allows_and_nobody_is_asked(serve: Any) -> None:
+async def test_its_turns_are_the_routes_and_nobody_is_asked(serve: Any) -> None:
+    """What was granted to ``route:r`` a policy finds at each call; the text is for grants that
+    somebody gave for this prompt alone.
+    """
     seen: list[Any] = []
 
     @tool(effect=READ, needs={"network"}, lane=TOGETHER)
@@ -259,26 +261,16 @@ async def test_its_turns_may_do_what_the_route_allows_and_nobody_is_asked(serve:
         seen.append(call.authority)
         return "seen"
 
-    route = {
-        "person": "owner",
-        "allow": {"needs": ["network"], "tools": ["look"], "until": "2099-01-31"},
-        "toolsets": ["test"],
-    }
+    route = {"person": "owner", "prompt": "Look at {n}", "toolsets": ["test"]}
     ask = Say(calls=(Call("look", "{}"),))
     parts = {"tools": [look]}
     async with serve(ask, "done", routes={"r": route}, parts=parts) as served:
         await served.post("r", {"n": 1})
         await idle(served.store)
     (authority,) = seen
-    (given,) = authority.allowances
     assert (authority.person, authority.role, authority.can_ask) == ("owner", "user", False)
-    assert (given.needs, given.tools) == (frozenset({"network"}), ("look",))
-    assert re.fullmatch(r"webhook:r:[0-9a-f]{12}", given.id)
-    changed = WebhookSettings(routes={"r": Route(prompt="other", allow=Allow(needs=("network",)))})
-    other = WebhookPlatform(
-        make_context("webhook", home=served.context.paths.home, settings=changed)
-    )
-    assert other.routes["r"].authority().allowances[0].id != given.id  # bound to what is written
+    assert (authority.holder, authority.text) == ("route:r", "Look at {n}")
+    assert not authority.allowances
 
 
 @pytest.mark.parametrize(
@@ -288,7 +280,6 @@ async def test_its_turns_may_do_what_the_route_allows_and_nobody_is_asked(serve:
         (Route(secret=Secret("env:OWN")), {"WEBHOOK_SECRET": "s"}, "put OWN=… into .env"),
         (Route(deliver_only=True), {"WEBHOOK_SECRET": "s"}, "deliver_only needs a target"),
         (Route(deliver="github_comment"), {"WEBHOOK_SECRET": "s"}, "github_comment is not there"),
-        (Route(allow=Allow(until="soon")), {"WEBHOOK_SECRET": "s"}, "not a day"),
         (None, {"WEBHOOK_SECRET": "s"}, "no routes"),
     ],
 )

@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple, TypeAlias
 from hermes_plugin_approvals.shell.words import Word
 
 Kind: TypeAlias = Literal[
-    "look", "read", "tree", "write", "repository", "commit", "run", "network", "unknown"
+    "look", "names", "read", "tree", "write", "repository", "commit", "run", "network", "unknown"
 ]
-"""``look``: names, sizes, times of a path. ``read``: a file's text. ``tree``: the text of every
-file beneath a folder. ``write``: it is made, changed or moved. ``repository``: git runs there, and
-so whatever its configuration names; ``commit``: its hooks too. ``run``: a program that is not
-known, or code of the folder. ``network``: a host. ``unknown``: none of these, or not understood."""
+"""``look``: names, sizes, times of a path. ``names``: what a glob finds. ``read``: a file's text.
+``tree``: the text of every file beneath a folder. ``write``: it is made, changed or moved.
+``repository``: git runs there, and so whatever its configuration names; ``commit``: its hooks too.
+``run``: a program that is not known, or code of the folder. ``network``: a host. ``unknown``: none
+of these, or not understood."""
 
 
 class Does(NamedTuple):

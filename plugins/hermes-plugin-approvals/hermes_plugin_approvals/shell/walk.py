@@ -10,6 +10,7 @@ from hermes_plugin_approvals.shell import programs
 from hermes_plugin_approvals.shell.effects import Command, Does, Effect, Kind, Outcome, Script
 from hermes_plugin_approvals.shell.syntax import Node, Parser, Unreadable
 from hermes_plugin_approvals.shell.words import (
+    GLOBS,
     MOST,
     NUMBER,
     SOMEBODY,
@@ -215,6 +216,7 @@ class _Walker:
         else:
             name = loop["Name"]["Value"]
             items = self._expand(loop.get("Items") or ())
+            self._globs(items)
             if items and all(item.values for item in items):
                 values = Word(tuple(dict.fromkeys(v for item in items for v in item.values)))
             if len(values.values) > MOST:
@@ -319,6 +321,12 @@ class _Walker:
                 made.append(UNKNOWN)
         return made
 
+    def _globs(self, words: Iterable[Word]) -> None:
+        """A glob finds names, whatever the program does with them: ``echo ~/.ssh/*``."""
+        globs = [v for word in words for v in word.values if any(c in v for c in GLOBS.values())]
+        if globs:
+            self._does("names", Word(tuple(globs)), "")
+
     async def _inner(self, node: Any) -> None:
         """Walk the commands that stand inside a word: ``$(…)``, ``<(…)``."""
         for inner in _substitutions(node):
@@ -375,6 +383,7 @@ class _Walker:
         words = self._expand(arguments)
         if words:
             await self.simple(tuple(words))
+            self._globs(words)
 
     def _assignment(self, assign: Node, *, lasting: bool) -> None:
         name = assign["Name"]["Value"]
@@ -386,6 +395,7 @@ class _Walker:
         if "Index" in assign or "Array" in assign or assign.get("Append"):
             value = UNKNOWN
         elements = (assign.get("Array") or {}).get("Elems") or ()
+        self._globs(self._expand([each["Value"] for each in elements if each.get("Value")]))
         if "Index" in assign or any("Index" in element for element in elements):
             self._unknown("it calculates an index")
         if not lasting:

@@ -23,7 +23,7 @@ class FileMemory(Memory):
 
     async def recall(self, turn: Turn) -> str:
         """Has 300 ms: reading one file in a thread is well within."""
-        known = await asyncio.to_thread(read, self._file(turn.input.authority.person))
+        known = await asyncio.to_thread(read, self._file(turn.input.authority.memory))
         asked = words(turn.input.text)
         ranked = sorted(known, key=lambda line: -len(asked & words(line)))
         return "\n".join(line for line in ranked[: self._settings.lines] if asked & words(line))
@@ -32,7 +32,7 @@ class FileMemory(Memory):
         said = " ".join(turn.input.text.split())[:LONGEST]
         if result.status != "ok" or not words(said):
             return
-        file = self._file(turn.input.authority.person)
+        file = self._file(turn.input.authority.memory)
         async with self._writing:
             known = await asyncio.to_thread(read, file)
             kept = [*(line for line in known if line != said), said]
