@@ -22,3 +22,10 @@ def hermes_settings() -> list[Offer]:
             guard=True,
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer("docker", "hermes_plugin_docker.checks:DockerCheck", "Whether the daemon answers")
+    ]

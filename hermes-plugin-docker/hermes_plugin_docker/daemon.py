@@ -38,6 +38,9 @@ def said(what: str) -> Iterator[None]:
         ) from None
 
 
+FILES = "Backing Filesystem"
+
+
 class Daemon:
     """What the plugin asks of one daemon. Opened before use."""
 
@@ -78,8 +81,34 @@ class Daemon:
                 raise
             return container, await container.show()
 
-    async def create(self, name: str, configuration: dict[str, Any]) -> DockerContainer:
-        """Make a container, with the image pulled where it is missing."""
+    async def describe(self) -> str:
+        """Say in a line, for a person, what daemon this is and what it cannot bound."""
+        with said("cannot ask the daemon"):
+            about = await self.docker.system.info()
+        driver, files = about["Driver"], dict(about.get("DriverStatus") or ()).get(FILES, "")
+        bounds = driver in ("btrfs", "zfs", "windowsfilter") or files == "xfs"
+        disk = "" if bounds else f"; it bounds no disk ({driver}{f' on {files}' if files else ''})"
+        return f"{about['ServerVersion']} answers{disk}"
+
+    async def create(
+        self, name: str, configuration: dict[str, Any], disk: int = 0
+    ) -> tuple[DockerContainer, bool]:
+        """Make a container, with the image pulled where it is missing.
+
+        It may write *disk* bytes outside of volumes (0: no bound); False where the daemon's storage
+        driver bounds nothing: overlay2 can on xfs with project quotas only.
+        """
+        if not disk:
+            return await self._create(name, configuration), True
+        host = {**configuration["HostConfig"], "StorageOpt": {"size": str(disk)}}
+        try:
+            return await self._create(name, {**configuration, "HostConfig": host}), True
+        except TerminalError as error:
+            if "storage-opt" not in str(error) and "StorageOpt" not in str(error):
+                raise
+        return await self._create(name, configuration), False
+
+    async def _create(self, name: str, configuration: dict[str, Any]) -> DockerContainer:
         image = configuration["Image"]
         with said(f"cannot make a container from {image}"):
             try:

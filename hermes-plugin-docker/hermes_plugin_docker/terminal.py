@@ -16,6 +16,7 @@ from hermes_plugin_docker.daemon import Daemon, said
 from hermes_plugin_docker.words import (
     HOME,
     LABEL,
+    MEGABYTE,
     WORKSPACE,
     configuration,
     name_of,
@@ -127,11 +128,7 @@ class DockerTerminal(RemoteTerminal):
                 f"{self.place} was lost and made anew from {self._configuration['Image']}: files"
                 f" outside {WORKSPACE} and {HOME} are gone, and so is all that ran in it"
             )
-        container = (
-            found[0]
-            if found is not None
-            else await self._daemon.create(self.container_name, self._configuration)
-        )
+        container = found[0] if found is not None else await self._create()
         with said(f"cannot start {self.container_name}"):
             state = found[1]["State"] if found is not None else {}
             if state.get("Paused"):
@@ -140,6 +137,17 @@ class DockerTerminal(RemoteTerminal):
                 await container.start()
         self._container, self._made, self._since = container, True, time.time()
         return container
+
+    async def _create(self) -> DockerContainer:
+        disk = self.spec.limits.disk * MEGABYTE
+        made, bounded = await self._daemon.create(self.container_name, self._configuration, disk)
+        if not bounded:
+            self.context.log.warning(
+                "terminal.container_disk does not bound this container: Docker's storage driver"
+                " cannot (overlay2 can on xfs mounted with pquota)",
+                container=self.container_name,
+            )
+        return made
 
     async def _exec(
         self, container: DockerContainer, words: Sequence[str], feed: Callable[[bytes], None]

@@ -81,6 +81,74 @@ async def test_a_lost_container_is_made_anew_and_the_loss_is_told(
     assert "files outside /workspace and /root are gone" in terminal.told[0]
 
 
+async def test_a_lost_container_is_there_again_within_ten_seconds(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    """AT-34 promises 10 s; the wait has five times that on a busy machine."""
+    terminal = await make_terminal(spec=TerminalSpec("quick", limits=LIMITS))
+    dockerd.cli("rm", "-f", terminal.container_name)
+    async with asyncio.timeout(50):
+        assert (await terminal.run("echo back")).output == b"back\n"
+    assert len(terminal.told) == 1
+
+
+async def test_a_daemon_that_was_restarted_has_the_same_container_and_files(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    spec = TerminalSpec("restarted", limits=LIMITS)
+    terminal = await make_terminal(spec=spec)
+    state = (await terminal.run("export A=1; echo w >/workspace/w; echo t >/tmp/t")).state
+    process = await terminal.start("sleep 600.75")
+    running = asyncio.create_task(terminal.run("echo once >>/workspace/log; sleep 60"))
+    async with asyncio.timeout(20):
+        while b"once" not in (await terminal.run("cat /workspace/log")).output:
+            await asyncio.sleep(0.05)
+    id = shown(dockerd, terminal)["Id"]
+    await asyncio.to_thread(dockerd.restart)
+    (cut,) = await asyncio.gather(running, return_exceptions=True)
+    assert isinstance(cut, TerminalError) or cut.exit_code == 137  # unknown, and not repeated
+    after = await terminal.run("echo $A; cat /workspace/w /tmp/t /workspace/log", state=state)
+    assert after.output == b"1\nw\nt\nonce\n"
+    assert await process.wait(20) is not None
+    assert shown(dockerd, terminal)["Id"] == id
+    await terminal.close()
+    again = await make_terminal(spec=spec)
+    assert (await again.run("cat /tmp/t")).output == b"t\n"
+    assert shown(dockerd, again)["Id"] == id
+
+
+async def test_a_daemon_that_is_away_is_said_and_nothing_runs_twice(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    terminal = await make_terminal(spec=TerminalSpec("away", limits=LIMITS))
+    address = Path(dockerd.url.removeprefix("unix://"))
+    hidden = address.with_name("hidden")
+    address.rename(hidden)
+    try:
+        with pytest.raises(TerminalError, match="daemon"):
+            await terminal.run("echo x >>/workspace/ran")
+    finally:
+        hidden.rename(address)
+    assert (await terminal.run("cat /workspace/ran")).output != b"x\nx\n"
+
+
+async def test_a_second_tool_in_the_middle_of_a_command_uses_the_same_container(
+    make_terminal, dockerd: Dockerd
+) -> None:
+    """A second Hermes on the same home as well: the name is the scope's."""
+    spec = TerminalSpec("shared", limits=LIMITS)
+    first, second = await make_terminal(spec=spec), await make_terminal(spec=spec)
+    running = asyncio.create_task(first.run("echo from-first >f; sleep 2; cat g"))
+    async with asyncio.timeout(20):
+        while b"from-first" not in (await second.run("cat f 2>/dev/null")).output:
+            await asyncio.sleep(0.05)
+    await second.write("g", b"from-second\n")
+    assert (await running).output == b"from-second\n"
+    names = dockerd.cli("ps", "-a", "--format", "{{.Names}}").split()
+    assert names.count(first.container_name) == 1
+    assert len([name for name in names if "-shared-" in name]) == 1
+
+
 async def test_a_daemon_that_restarts_costs_nothing_that_was_kept(
     make_terminal, dockerd: Dockerd
 ) -> None:

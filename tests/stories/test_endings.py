@@ -23,6 +23,7 @@ GONE = 30.0
 """Seconds within which a tree must be gone (or at the next start)."""
 COUNT = int(os.environ.get("HERMES_ENDINGS", "2"))
 """Background commands in each ending; 100 is what AT-17 asks for."""
+MANY = {"max_processes": COUNT + 1}
 ENDINGS = ("normal", "timeout", "stop", "reset", "terminate", "kill")
 OWNER = Authority("cli", role="owner", yolo=True)
 
@@ -86,7 +87,7 @@ def slow(mark: str, **more: Any) -> Any:
 async def test_within_a_running_hermes(system: Any, backend: str, ending: str) -> None:
     if backend == "sandbox":
         need("bwrap", apt="bubblewrap")
-    system.configure(terminal={"backend": backend})
+    system.configure(terminal={"backend": backend}, shell=MANY)
     mark = f"end-{os.getpid()}-{backend}-{ending}"
     key = SessionKey("cli", "here")
     system.model.will(*started(mark, COUNT))
@@ -151,7 +152,7 @@ async def hermes(system: Any) -> subprocess.Popen[bytes]:
 async def test_when_hermes_itself_ends(system: Any, backend: str, ending: str) -> None:
     if backend == "sandbox":
         need("bwrap", apt="bubblewrap")
-    system.configure(terminal={"backend": backend})
+    system.configure(terminal={"backend": backend}, shell=MANY)
     mark = f"end-{os.getpid()}-{backend}-{ending}"
     system.model.will(*started(mark, COUNT), Say("done"))
     process = await hermes(system)

@@ -22,3 +22,10 @@ def hermes_settings() -> list[Offer]:
             guard=True,
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer("daytona", "hermes_plugin_daytona.checks:DaytonaCheck", "Whether Daytona lets us in")
+    ]

@@ -50,13 +50,18 @@ class DaytonaBackend(RemoteBackend):
     def account(self) -> Account:
         """The client, made at first use."""
         if self._account is None:
-            key = self.context.secrets.get(self.context.settings.api_key)
-            if not key:
-                raise TerminalError("daytona: no key; put DAYTONA_API_KEY into .env")
+            key = self.key()
             from hermes_plugin_daytona.account import Account  # noqa: PLC0415 - a heavy SDK
 
             self._account = Account(self.context, key)
         return self._account
+
+    def key(self) -> str:
+        """Give the key. Raise `TerminalError` where there is none."""
+        key = self.context.secrets.get(self.context.settings.api_key)
+        if not key:
+            raise TerminalError("daytona: no key; put DAYTONA_API_KEY into .env")
+        return key
 
     def _terminal(self, spec: TerminalSpec, sandbox: str = "") -> RemoteTerminal:
         account = self.account

@@ -22,3 +22,14 @@ def hermes_settings() -> list[Offer]:
             guard=True,
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer(
+            "local-terminal",
+            "hermes_plugin_local_terminal.checks:LocalTerminalCheck",
+            "Whether commands can run here",
+        )
+    ]

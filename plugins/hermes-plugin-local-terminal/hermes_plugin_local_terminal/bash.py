@@ -27,6 +27,7 @@ from hermes import (
 from hermes_plugin_local_terminal import files
 from hermes_plugin_local_terminal.capture import Capture, Relay, Rolling, Sink, new_spool
 from hermes_plugin_local_terminal.child import Child
+from hermes_plugin_local_terminal.endings import to_the_end
 from hermes_plugin_local_terminal.kept import KeptProcess
 from hermes_plugin_local_terminal.process import LocalProcess
 from hermes_plugin_local_terminal.shell import SCRIPT, Snapshots
@@ -189,8 +190,8 @@ class BashTerminal(Terminal):
         return []
 
     def _entered(self, state: TerminalState, stem: Path) -> Arguments:
-        """Give the folder that bash is to enter, and the file that says that it could not; none
-        where it begins there.
+        """Give the folder that bash is to enter, the file that says that it could not, and the
+        words of a `ulimit`; what is left out or empty is not done.
         """
         return []
 
@@ -305,17 +306,7 @@ class BashTerminal(Terminal):
             self._children.forget(token)
 
     async def _whole(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await *work* to its end even when this task is cancelled again meanwhile."""
-        task = self._task(work)
-        cancelled = False
-        while not task.done():
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError:
-                cancelled = True
-        task.result()
-        if cancelled:
-            raise asyncio.CancelledError
+        await to_the_end(self._task(work))
 
     def _task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

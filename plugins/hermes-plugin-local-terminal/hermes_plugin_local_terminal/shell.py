@@ -44,6 +44,7 @@ SCRIPT = (
     rf"""
 builtin ulimit -SHR {2**61} 2>/dev/null;
 [[ -z $5 ]] || builtin cd -- "$5" 2>/dev/null || {{ : >"$6"; exit 125; }};
+[[ -z $7 ]] || ulimit $7 || {{ : >"$6"; exit 125; }};
 shopt -s expand_aliases;
 __hermes_options=$BASHOPTS;
 [[ -n $1 ]] && source "$1" </dev/null >/dev/null 2>&1;
@@ -58,7 +59,8 @@ eval "$__hermes_command"
 )
 """Runs ``$3`` (a file) from snapshot ``$1`` and writes snapshot ``$2``, with the directory between
 NULs at its end: without that it counts for nothing. ``$4`` names variables to leave out of it.
-``$5`` is a folder to enter first, and ``$6`` the file that is made where that cannot be done.
+``$5`` is a folder to enter first, ``$7`` the words of a `ulimit`, and ``$6`` the file that is made
+where that cannot be done.
 
 First comes the seal (`Children.seal`), before anything of the command can fork: whatever the
 value, a limit of realtime says to a `hermes` further down that a tool started it.

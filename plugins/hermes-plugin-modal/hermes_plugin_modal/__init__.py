@@ -17,3 +17,8 @@ def hermes_settings() -> list[Offer]:
             "modal", "hermes_plugin_modal.settings:ModalSettings", "Sandboxes at Modal", guard=True
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [Offer("modal", "hermes_plugin_modal.checks:ModalCheck", "Whether Modal lets us in")]

@@ -50,16 +50,21 @@ class ModalBackend(RemoteBackend):
     def account(self) -> Account:
         """The client, made at first use."""
         if self._account is None:
-            secrets, settings = self.context.secrets, self.context.settings
-            id, secret = secrets.get(settings.token_id), secrets.get(settings.token_secret)
-            if not id or not secret:
-                raise TerminalError(
-                    "modal: no token; put MODAL_TOKEN_ID and MODAL_TOKEN_SECRET into .env"
-                )
+            token = self.token()
             from hermes_plugin_modal.account import Account  # noqa: PLC0415 - a heavy SDK
 
-            self._account = Account(self.context, id, secret)
+            self._account = Account(self.context, *token)
         return self._account
+
+    def token(self) -> tuple[str, str]:
+        """Give the token's id and secret. Raise `TerminalError` where there is none."""
+        secrets, settings = self.context.secrets, self.context.settings
+        id, secret = secrets.get(settings.token_id), secrets.get(settings.token_secret)
+        if not id or not secret:
+            raise TerminalError(
+                "modal: no token; put MODAL_TOKEN_ID and MODAL_TOKEN_SECRET into .env"
+            )
+        return id, secret
 
     def _terminal(self, spec: TerminalSpec, sandbox: str = "") -> RemoteTerminal:
         account = self.account

@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from hermes import Process, TerminalError
+from hermes_plugin_local_terminal.capture import Rolling
 from hermes_plugin_remote.channel import Channel, LostError
 from hermes_plugin_remote.envelope import Marks
-from hermes_plugin_remote.streams import Rolling
 
 LOST = 255
 """Exit code of a process whose machine is gone: as ssh has it."""

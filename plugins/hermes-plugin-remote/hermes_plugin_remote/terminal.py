@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 from hermes import (
@@ -16,13 +15,15 @@ from hermes import (
     TerminalSpec,
     TerminalState,
 )
+from hermes_plugin_local_terminal import files
+from hermes_plugin_local_terminal.capture import Capture
+from hermes_plugin_local_terminal.endings import to_the_end
 from hermes_plugin_remote import envelope, refusals
 from hermes_plugin_remote.channel import Channel, LostError
 from hermes_plugin_remote.envelope import Marks
 from hermes_plugin_remote.footing import REAPING, Footing
 from hermes_plugin_remote.handles import Handle
 from hermes_plugin_remote.process import RemoteProcess
-from hermes_plugin_remote.streams import Capture
 
 SPOOL = 2_000_000_000
 """Bytes of one command's output that are kept on disk; what comes after is only counted."""
@@ -173,7 +174,7 @@ class RemoteTerminal(Footing):
     async def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
         """Read a file there; whole outputs, which Hermes keeps itself, are read here."""
         if path in self._files:
-            return await asyncio.to_thread(_read, path, offset, limit)
+            return await asyncio.to_thread(files.read, path, offset, limit)
         return await super().read(path, offset, limit)
 
     async def _words(
@@ -274,20 +275,4 @@ class RemoteTerminal(Footing):
             channel.close()
 
     async def _whole(self, work: Coroutine[Any, Any, None]) -> None:
-        """Await *work* to its end even when this task is cancelled again meanwhile."""
-        task = self._hold(asyncio.ensure_future(work))
-        cancelled = False
-        while not task.done():
-            try:
-                await asyncio.shield(task)
-            except asyncio.CancelledError:
-                cancelled = True
-        task.result()
-        if cancelled:
-            raise asyncio.CancelledError
-
-
-def _read(path: str, offset: int, limit: int | None) -> bytes:
-    with Path(path).open("rb") as file:
-        file.seek(offset)
-        return file.read(-1 if limit is None else limit)
+        await to_the_end(self._hold(asyncio.ensure_future(work)))

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from hermes import TerminalError, TerminalSpec
+from hermes_plugin_local_terminal.capture import Capture, Rolling
 from hermes_plugin_remote.command import CommandBackend
 from hermes_plugin_remote.envelope import INLINE, Marks
 from hermes_plugin_remote.settings import RemoteSettings
-from hermes_plugin_remote.streams import Capture, Rolling
 
 JOB = "0123456789abcdef01234567"
 

@@ -26,3 +26,12 @@ def hermes_settings() -> list[Offer]:
             guard=True,
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer(
+            "sandbox", "hermes_plugin_sandbox.checks:SandboxCheck", "Whether the sandbox can start"
+        )
+    ]

@@ -65,7 +65,7 @@ class BubblewrapTerminal(SandboxedTerminal):
         return self._holder.commanded()
 
     def _entered(self, state: TerminalState, stem: Path) -> Arguments:
-        return [state.directory, str(stem.with_suffix(".gone"))]
+        return [state.directory, str(stem.with_suffix(".gone")), self._bounds(processes=True)]
 
     def _port(self) -> int:
         return holder.PORT

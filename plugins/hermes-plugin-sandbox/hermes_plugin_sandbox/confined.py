@@ -48,5 +48,8 @@ class LandlockTerminal(SandboxedTerminal):
         python = [sys.executable, "-I", "-S", program]
         return [*python, msgspec.json.encode(asked).decode()]
 
+    def _entered(self, state: TerminalState, stem: Path) -> Arguments:
+        return ["", str(stem.with_suffix(".gone")), self._bounds(processes=False)]
+
     def _port(self) -> int:
         return self._listening

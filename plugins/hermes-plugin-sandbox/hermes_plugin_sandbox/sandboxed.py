@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import platform
+import re
+import resource
 from pathlib import Path
 
 from hermes import PluginContext, Process, TerminalError, TerminalSpec, TerminalState
@@ -41,7 +44,10 @@ class SandboxedTerminal(BashTerminal):
         self, command: str, *, state: TerminalState | None = None, keep: bool = False
     ) -> Process:
         if keep:
-            raise TerminalError("sandbox: nothing outlives it; start it without keep")
+            raise TerminalError(
+                "sandbox: keep cannot be had: the sandbox ends with Hermes, whatever runs in it;"
+                " start it without keep, or choose the docker terminal for what is to go on"
+            )
         return await super().start(command, state=state)
 
     def _variables(self) -> dict[str, str]:
@@ -54,6 +60,24 @@ class SandboxedTerminal(BashTerminal):
             for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
                 made[name] = address
         return made
+
+    def _bounds(self, *, processes: bool) -> str:
+        """Give the words of `ulimit`: what one process may take of memory, and how many there may
+        be in all, which a system counts for each sandbox since Linux 5.14 (and never for root).
+
+        Memory is what a process can write to and nobody shares (RLIMIT_DATA), not its addresses:
+        V8 and the JVM set aside far more of those than they use.
+        """
+        limits = self._spec.limits
+        wanted = {"-d": (resource.RLIMIT_DATA, limits.memory * 1024, 1024)}
+        if processes and kernel() >= (5, 14):
+            wanted["-u"] = (resource.RLIMIT_NPROC, limits.processes, 1)
+        words = []
+        for flag, (kind, most, unit) in wanted.items():
+            there = resource.getrlimit(kind)[1]  # nobody may raise what is lower already
+            if most and (there == resource.RLIM_INFINITY or there > most * unit):
+                words += [flag, str(most)]
+        return " ".join(words)
 
     def _port(self) -> int:
         raise NotImplementedError
@@ -83,3 +107,8 @@ class SandboxedTerminal(BashTerminal):
             if isinstance(hosts, bool) or not hosts
             else Proxy(Allowlist(hosts), self._context.log)
         )
+
+
+def kernel() -> tuple[int, ...]:
+    """Give the version of Linux: (6, 1)."""
+    return tuple(int(part) for part in re.findall(r"\d+", platform.release())[:2])

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hermes import TerminalError, TerminalSpec
+from hermes import TerminalError, TerminalLimits, TerminalSpec
 from hermes.testing.contracts.escapes import Outside, probes
 from hermes.testing.processes import running
 from hermes_plugin_sandbox import backend as backends
@@ -276,7 +276,7 @@ KILLED = """
 import asyncio, concurrent.futures.thread, os, sys
 from pathlib import Path
 from types import SimpleNamespace
-from hermes import TerminalSpec
+from hermes import TerminalLimits, TerminalSpec
 from hermes.testing import make_context
 from hermes.testing.contracts.escapes import Outside
 from hermes_plugin_sandbox.backend import SandboxBackend
@@ -290,7 +290,8 @@ async def main(folder):
     )
     workspace = folder / "workspace"
     workspace.mkdir(exist_ok=True)
-    terminal = await SandboxBackend(context).terminal(TerminalSpec("t", str(workspace)))
+    spec = TerminalSpec("t", str(workspace), limits=TerminalLimits(processes=100))
+    terminal = await SandboxBackend(context).terminal(spec)
     await terminal.open()
     await act(terminal, folder)
     await terminal.close()
@@ -308,13 +309,19 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 )
 
+FORKS = (
+    "perl -e 'for(1..300) { defined(my $p = fork) or do { print qq(bounded), $_ > 50; exit };"
+    " if (!$p) { sleep 3; exit } }; print qq(endless)'"
+)
 PROBED = (
     KILLED
+    + f"FORKS = {FORKS!r}"
     + """
 async def act(terminal, folder):
     print((await terminal.run("id -u; echo x >y; cat y")).output.split(), flush=True)
     with Outside(folder / "outside", folder / "home") as outside:
         print(await outside.reached(terminal), flush=True)
+    print((await terminal.run(FORKS)).output.decode().strip(), flush=True)
 
 nobody = int(sys.argv[2])  # everything is imported: this Python may be out of nobody's reach
 os.setgroups([])
@@ -335,6 +342,28 @@ def named(name: str) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+HOG = "perl -e '$x = qq(a) x %d; print length($x)'"
+
+
+@pytest.mark.parametrize("engine", ["bwrap", "landlock"])
+async def test_memory_of_one_process_is_bounded(make_terminal, workspace: Path, engine) -> None:
+    """And what nothing in it can lift: the next bash, a file tool, `ulimit` itself."""
+    spec = TerminalSpec("bounded", str(workspace), limits=TerminalLimits(memory=64))
+    terminal = await make_terminal(engine, spec=spec)
+    assert (await terminal.run(HOG % 20_000_000)).output == b"20000000"
+    for lift in ("", "ulimit -d unlimited 2>&1; "):
+        hog = await terminal.run(lift + HOG % 200_000_000)
+        assert hog.exit_code != 0
+        assert b"200000000" not in hog.output
+    process = await terminal.start(HOG % 200_000_000)
+    assert await process.wait(20) != 0
+
+
+async def test_keep_is_refused_with_what_helps(terminal) -> None:
+    with pytest.raises(TerminalError, match=r"ends with Hermes.*choose the docker terminal"):
+        await terminal.start("sleep 1", keep=True)
 
 
 async def test_a_hermes_that_is_killed_takes_everything_with_it(
@@ -371,6 +400,6 @@ def test_an_unprivileged_person_s_sandbox_lets_nothing_out_either(terminal) -> N
             timeout=100,
             check=False,
         )
-        assert done.stdout.splitlines() == ["[b'65534', b'x']", "{}"], done.stderr
+        assert done.stdout.splitlines() == ["[b'65534', b'x']", "{}", "bounded1"], done.stderr
     finally:
         shutil.rmtree(folder)

@@ -26,3 +26,14 @@ def hermes_settings() -> list[Offer]:
             guard=True,
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [
+        Offer(
+            "singularity",
+            "hermes_plugin_singularity.checks:SingularityCheck",
+            "Whether Apptainer is there",
+        )
+    ]

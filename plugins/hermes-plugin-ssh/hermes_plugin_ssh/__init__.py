@@ -20,3 +20,8 @@ def hermes_settings() -> list[Offer]:
             guard=True,
         )
     ]
+
+
+@hookimpl
+def hermes_checks() -> list[Offer]:
+    return [Offer("ssh", "hermes_plugin_ssh.checks:SSHCheck", "Whether the other machine answers")]
