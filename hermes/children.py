@@ -155,11 +155,12 @@ class ProcessChildren(Children):
         return None
 
     async def close(self) -> None:
-        """End every tree that is left, but those to keep."""
-        going = [token for token, started in self._tokens.items() if not started.keep]
-        trees = [f"{self._owner}:{t}" for t in going if not self._tokens[t].backend]
-        if trees:
-            await end(2.0, *trees)
+        """End every tree of this machine that is left, but those to keep. What runs elsewhere its
+        backend has ended and forgotten; what it could not end stays written down for the next one.
+        """
+        going = [t for t, started in self._tokens.items() if not (started.keep or started.backend)]
+        if going:
+            await end(2.0, *(f"{self._owner}:{token}" for token in going))
         for token in going:
             self._tokens.pop(token, None)  # who owns it may have forgotten it meanwhile
         if going:
