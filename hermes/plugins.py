@@ -26,7 +26,8 @@ from hermes.schemas import SECRET, nearest
 from hermes.secrets import PluginSecrets, SecretStore
 
 if TYPE_CHECKING:
-    from hermes.config import Config, Problem
+    from hermes.config import Config
+    from hermes.config_reading import Problem
     from hermes.middleware import Middleware
     from hermes.runtime import Runtime
     from hermes.slash import Slash

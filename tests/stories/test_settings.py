@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hermes import schemas
-from hermes.config import KERNEL
+from hermes.config_reading import KERNEL
 from hermes.errors import ConfigError
 from hermes.plugins import Host
 
