@@ -29,6 +29,7 @@ _MODULES = {
     "context": "Children ConfigView Log Paths PluginContext Scope Secrets State",
     "platform": "Admission Attachment Inbound Inbox MessageState Outgoing Part Piece Platform"
     " PlatformHealth PlatformLimits Receipt",
+    "sources": "is_own",
     "splitting": "cut_text measure split_text",
     "tools": "ALONE EVERY_NEED Effect Grant KEYED Lane Need ONCE READ ShellCommand TOGETHER Tool"
     " ToolCall ToolRequest ToolResult Toolset ToolsetFamily tool",
@@ -198,6 +199,7 @@ if TYPE_CHECKING:
         SessionKey as SessionKey,
     )
     from hermes.settings import Secret as Secret
+    from hermes.sources import is_own as is_own
     from hermes.splitting import (
         cut_text as cut_text,
         measure as measure,

@@ -9,6 +9,7 @@ may be learned twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -126,7 +127,9 @@ class _Learner:
         self._more.set()
 
     async def close(self) -> None:
-        await asyncio.wait((asyncio.ensure_future(self._idle.wait()),), timeout=CLOSING)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING):
+                await self._idle.wait()
         self._task.cancel()
         await asyncio.wait((self._task,), timeout=1)
 

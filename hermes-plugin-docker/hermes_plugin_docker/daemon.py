@@ -17,6 +17,8 @@ from hermes import TerminalError
 MISSING = 404
 UNREACHED = 900
 """aiodocker's own status for a daemon that cannot be reached."""
+FILES = "Backing Filesystem"
+"""What the daemon calls the file system that its storage driver lies on."""
 
 
 @contextlib.contextmanager
@@ -36,9 +38,6 @@ def said(what: str) -> Iterator[None]:
             f"docker: {what}: the daemon does not answer ({str(error) or type(error).__name__})."
             " Nothing was run"
         ) from None
-
-
-FILES = "Backing Filesystem"
 
 
 class Daemon:

@@ -6,11 +6,8 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from hermes import ToolCall
+from hermes import ToolCall, is_own
 
-TRUSTED = ("file:", "terminal:", "tool:", "memory:", "skill:", "image:")
-"""Kinds of sources of the person's own machine. What is in a file somebody else may have written,
-so it still cannot allow anything; but it is where the person sent the model to work."""
 CONVERSATIONS = 64
 TEXTS = 20
 SIZE = 20_000
@@ -22,12 +19,14 @@ SHORTEST = 8
 
 def untrusted(sources: Iterable[str]) -> tuple[str, ...]:
     """Give those of *sources* that are somebody else's."""
-    return tuple(source for source in sources if not source.startswith(TRUSTED))
+    return tuple(source for source in sources if not is_own(source))
 
 
 def own(sources: Iterable[str]) -> tuple[str, ...]:
-    """Give those of *sources* that are of the person's own machine."""
-    return tuple(source for source in sources if source.startswith(TRUSTED))
+    """Give those of *sources* that are of the person's own machine. What is in a file somebody else
+    may have written, so it still cannot allow anything; but it is where the person sent the model.
+    """
+    return tuple(filter(is_own, sources))
 
 
 class Heard:
