@@ -53,7 +53,22 @@ class Supervised:
     def start(self) -> None:
         """Begin, and go on until `stop`."""
         self.health.error = ""
+        self._begin()
+
+    def _begin(self) -> None:
         self._task = asyncio.ensure_future(self._keep())
+        self._task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        """Go on where somebody else than `stop` ended the task that keeps it running."""
+        if not task.cancelled() or task is not self._task:
+            return
+        self._restarting("somebody ended its task", self._first)
+        asyncio.get_running_loop().call_later(self._first, self._begin_again, task)
+
+    def _begin_again(self, before: asyncio.Task[None]) -> None:
+        if self._task is before:  # nobody stopped or started it meanwhile
+            self._begin()
 
     async def pause(self) -> None:
         """End it until somebody starts it again."""
@@ -62,9 +77,10 @@ class Supervised:
 
     async def stop(self, seconds: float = 5.0) -> None:
         """End it; it has *seconds* to clean up."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait((self._task,), timeout=seconds)
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait((task,), timeout=seconds)
         if self.health.state != "not configured":
             self.health.state = "stopped"
 
@@ -86,7 +102,11 @@ class Supervised:
                 self.health.error = one_line(error)
             if time.monotonic() - began > STEADY:
                 wait = self._first
-            self.health.state, self.health.restarts = "waiting", self.health.restarts + 1
-            self._log.warning("restarting", part=self.name, error=self.health.error, seconds=wait)
+            self._restarting(self.health.error, wait)
             await asyncio.sleep(wait * random.uniform(0.8, 1.2))
             wait = min(self._most, wait * 2)
+
+    def _restarting(self, why: str, seconds: float) -> None:
+        self.health.state, self.health.error = "waiting", why
+        self.health.restarts += 1
+        self._log.warning("restarting", part=self.name, error=why, seconds=seconds)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from typing import Any
 
-import certifi
 import httpx
 from telegram.request import HTTPXRequest
 
@@ -22,7 +20,7 @@ class Pool(HTTPXRequest):
     """
 
     def __init__(self, answer_seconds: float, proxy: str | None, *, tls: bool) -> None:
-        context = ssl.create_default_context(cafile=certifi.where()) if tls else False
+        context = httpx.create_ssl_context() if tls else False
         limits = httpx.Limits(max_connections=CONNECTIONS, keepalive_expiry=50.0)
         super().__init__(
             connect_timeout=answer_seconds,

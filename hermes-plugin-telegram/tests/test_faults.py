@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 
 import pytest
+import trustme
 
 from hermes import Failed, Part, SessionKey
-from hermes.testing import MemoryInbox
+from hermes.testing import MemoryInbox, TelegramServer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*retry_after")
 
@@ -44,6 +46,31 @@ async def test_a_fault_shows_and_heals_without_a_restart(telegram, platform, run
         assert [m.text for m in got] == ["before", "during", "after"]
         assert not task.done()
         assert not platform.health().problem
+
+
+async def test_a_handshake_that_fails_for_a_while_heals(make_platform, run, tmp_path, monkeypatch):
+    ca, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    async with TelegramServer(tls=context) as telegram:
+        platform, inbox = make_platform(base_url=telegram.url), MemoryInbox()
+        await platform.open()
+        async with run(platform, inbox) as task:
+            chat = telegram.private("Anna")
+            chat.say("before")
+            await inbox.received(1)
+            await telegram.fault("tls")
+            chat.say("during")
+            async with asyncio.timeout(4.5):
+                while "handshake" not in platform.health().problem.lower():
+                    await asyncio.sleep(0.01)
+            await telegram.heal()
+            got = await inbox.received(2, 3.0)
+            assert [m.text for m in got] == ["before", "during"]
+            assert not task.done()
+            assert not platform.health().problem
+        await platform.close()
 
 
 async def test_it_is_heard_while_nobody_says_anything(telegram, platform, run):

@@ -15,6 +15,8 @@ fail as networks do (`fault`). Texts with a ``parse_mode`` are kept as sent, unc
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -35,12 +37,15 @@ from hermes.testing.telegram_wire import (
     success,
 )
 
-Fault: TypeAlias = Literal["half-open", "black-hole", "refuse", "errors", "cut", "drop", "deaf"]
+Fault: TypeAlias = Literal[
+    "half-open", "black-hole", "refuse", "tls", "errors", "cut", "drop", "deaf"
+]
 """What can be wrong with the line:
 
 * ``half-open``: connections that are open now go silent and never end; new ones work;
 * ``black-hole``: no connection gets an answer;
 * ``refuse``: connections end, and new ones are refused;
+* ``tls``: connections end, and new ones are told that the handshake failed;
 * ``errors``: every answer is a 502 of the proxy's;
 * ``cut``: connections end before the call is done; ``drop``: after it is done, before the answer;
 * ``deaf``: everything works, but no update comes.
@@ -70,7 +75,10 @@ class TelegramServer:
         *,
         token: str = "123456789:AAtest-Token_of_35_characters_x",
         username: str = "test_bot",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        """With *tls* it speaks https."""
+        self._tls = tls
         self.token = token
         """The only token that is good; `revoke` ends that."""
         self.bot = Person(int(token.partition(":")[0]), "Test Bot", username, is_bot=True)
@@ -105,10 +113,12 @@ class TelegramServer:
     @property
     def url(self) -> str:
         """Its root, as ``https://api.telegram.org`` is the real one's."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     async def start(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=2**20)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", port, limit=2**20, ssl=self._tls
+        )
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -175,16 +185,20 @@ class TelegramServer:
         self.updates.deaf = fault == "deaf"
         if fault == "half-open":
             self._silent = set(self._tasks)
-        elif fault == "refuse":
+        elif fault in ("refuse", "tls"):
             assert self._server is not None
             self._server.close()
-        if fault in ("refuse", "cut"):
+        if fault in ("refuse", "tls", "cut"):
             self._cut_connections()
+        if fault == "tls":
+            self._server = await asyncio.start_server(_no_handshake, "127.0.0.1", self.port)
 
     async def heal(self) -> None:
         """Mend the line. Connections that went silent stay so, as they do."""
         was, self._fault = self._fault, None
-        if was == "refuse":
+        if was in ("refuse", "tls"):
+            assert self._server is not None
+            self._server.close()
             await self.start(self.port)
         self.updates.deaf = False
         self.updates.wake()
@@ -346,3 +360,12 @@ class TelegramServer:
         if upload is None:
             return failure(Refusal(404, "Not Found"))
         return answer(200, upload.data, upload.media_type)
+
+
+async def _no_handshake(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a handshake with the alert ``handshake_failure`` (RFC 8446, section 6.2)."""
+    with contextlib.suppress(OSError):
+        await reader.read(1)
+        writer.write(b"\x15\x03\x03\x00\x02\x02\x28")
+        writer.close()
+        await writer.wait_closed()

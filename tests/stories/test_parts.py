@@ -104,6 +104,23 @@ async def test_one_that_stopped_for_its_credentials_is_started_by_hand(tmp_path:
         assert gateway.status()["fake"]["error"] == ""
 
 
+async def test_who_ends_the_task_that_keeps_a_platform_running_does_not_end_the_platform(
+    tmp_path: Path,
+) -> None:
+    """The watchdog itself is killed (AT-14)."""
+    platform = FakePlatform()
+    async with open_gateway(tmp_path, platform, provider=ScriptedProvider("one", "two")) as gateway:
+        platform.say("Hi")
+        await platform.said(1)
+        (keeper,) = (t for t in asyncio.all_tasks() if "Supervised._keep" in repr(t.get_coro()))
+        keeper.cancel()
+        found = await until(gateway, "fake", "waiting")
+        assert (found["error"], found["restarts"]) == ("somebody ended its task", 1)
+        platform.say("Still there?")
+        assert await platform.said(2) == ["one", "two"]
+        assert gateway.status()["fake"]["state"] == "running"
+
+
 async def test_each_part_is_really_asked_and_one_that_hangs_holds_up_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

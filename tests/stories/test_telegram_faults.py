@@ -5,25 +5,34 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 
 from hermes.delivery import REPEATED
 from hermes.testing import OpenAIServer, TelegramServer
 from hermes.testing.unpacking import unpacked
 
-LINES = ("half-open", "black-hole", "refuse", "errors", "cut", "drop", "deaf")
+LINES = ("half-open", "black-hole", "refuse", "tls", "errors", "cut", "drop", "deaf")
 """Faults of the line, see `hermes.testing.telegram`."""
 
 
 @pytest.fixture
-async def telegram() -> AsyncIterator[TelegramServer]:
-    async with TelegramServer() as server:
+async def telegram(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[TelegramServer]:
+    """Give one that speaks https, as the real one does."""
+    ca, context = trustme.CA(), ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    async with TelegramServer(tls=context) as server:
         yield server
 
 

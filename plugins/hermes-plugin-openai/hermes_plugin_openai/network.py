@@ -6,7 +6,7 @@ connection knows: asyncio reads as bytes come, so one that is idle and has got s
 
 The SDK's own client on aiohttp costs as little, and is not used: what a server says unasked on an
 idle connection (408, and it closes) it takes for the next answer, and an address that refuses, has
-no name or a false certificate is a timeout to it (SDK 3.54): four tests of this plugin fail with it.
+no name or a false certificate is a timeout to it (SDK 3.54). Four tests here fail with it.
 """
 
 from __future__ import annotations
