@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,10 @@ import pytest
 
 from hermes.events import ToolStarted
 from hermes.session import Authority, SessionKey
-from hermes.testing import Call, Say, processes
+from hermes.testing import Call, Say, apptainer, processes
+from hermes.testing.dockerd import Dockerd, run_dockerd
 from hermes.testing.servers import need
+from hermes.testing.sshd import SSHServer, sshd
 
 GONE = 30.0
 """Seconds within which a tree must be gone (or at the next start)."""
@@ -136,16 +141,22 @@ asyncio.run(main())
 """
 
 
-async def hermes(system: Any) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(
+@contextlib.contextmanager
+def hermes(system: Any) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
         [sys.executable, "-c", HERMES, str(system.home), str(system.place)],
         env=system.environment,
         stdout=subprocess.PIPE,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def begun(process: subprocess.Popen[bytes]) -> None:
     assert process.stdout is not None
-    line = await asyncio.to_thread(process.stdout.readline)
-    assert line == b"begun\n"
-    return process
+    assert await asyncio.to_thread(process.stdout.readline) == b"begun\n"
 
 
 @pytest.mark.parametrize(("backend", "ending"), cases(*ENDINGS[4:]))
@@ -155,12 +166,11 @@ async def test_when_hermes_itself_ends(system: Any, backend: str, ending: str) -
     system.configure(terminal={"backend": backend}, shell=MANY)
     mark = f"end-{os.getpid()}-{backend}-{ending}"
     system.model.will(*started(mark, COUNT), Say("done"))
-    process = await hermes(system)
-    await count(mark, 2 * COUNT, 60)
-    process.send_signal(signal.SIGTERM if ending == "terminate" else signal.SIGKILL)
-    await asyncio.to_thread(process.wait)
-    assert process.stdout is not None
-    process.stdout.close()
+    with hermes(system) as process:
+        await begun(process)
+        await count(mark, 2 * COUNT, 60)
+        process.send_signal(signal.SIGTERM if ending == "terminate" else signal.SIGKILL)
+        await asyncio.to_thread(process.wait)
     if ending == "terminate" or backend == "sandbox":
         await count(mark, 0)
     else:
@@ -173,12 +183,11 @@ async def test_what_is_kept_is_listed_with_age_and_owner_and_ended_by_a_person(
 ) -> None:
     mark = f"kept-{os.getpid()}"
     system.model.will(*started(mark, 1, keep=True), Say("done"))
-    process = await hermes(system)
-    await count(mark, 2)
-    process.kill()
-    await asyncio.to_thread(process.wait)
-    assert process.stdout is not None
-    process.stdout.close()
+    with hermes(system) as process:
+        await begun(process)
+        await count(mark, 2)
+        process.kill()
+        await asyncio.to_thread(process.wait)
     listed = (await system.run("ps")).out
     (line,) = [line for line in listed.splitlines() if mark in line]
     id, age, unit, owner, *_ = line.split()
@@ -192,3 +201,88 @@ async def test_what_is_kept_is_listed_with_age_and_owner_and_ended_by_a_person(
     await count(mark, 0)
     assert mark not in (await system.run("ps")).out
     assert not list(Path(system.home, "run").glob("children-*.json"))
+
+
+# -- on other machines, and in containers ---------------------------------------------------------
+
+WRITE = json.dumps({"command": f"printf %s {shlex.quote(TREE)} > tree.sh"})
+
+
+@pytest.fixture(scope="module")
+def dockerd(tmp_path_factory: Any, keep_child: Any) -> Iterator[Dockerd]:
+    with run_dockerd(tmp_path_factory.mktemp("docker"), keep_child) as docker:
+        docker.image("hermes-test")
+        yield docker
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: Any, keep_child: Any) -> Iterator[SSHServer]:
+    with sshd(tmp_path_factory.mktemp("sshd"), kept=keep_child, more="MaxSessions 300") as running:
+        yield running
+
+
+@pytest.fixture(params=["docker", "ssh", "singularity"])
+def elsewhere(request: Any, system: Any, tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Configure a backend; give what shows that it holds nothing any more."""
+    backend = request.param
+    if backend == "docker":
+        docker: Dockerd = request.getfixturevalue("dockerd")
+        keys = {"image": "hermes-test", "network": False, "host": docker.url}
+        system.configure(
+            terminal={"backend": "docker", "container_processes": 4 * COUNT + 100},
+            docker=keys,
+            shell=MANY,
+        )
+
+        def docker_is_empty(session: str) -> None:
+            assert docker.cli("ps", "-q").split() == []  # stopped, and there
+
+        yield docker_is_empty
+    elif backend == "ssh":
+        machine: SSHServer = request.getfixturevalue("server")
+        keys = {
+            "host": "127.0.0.1",
+            "port": machine.port,
+            "user": machine.user,
+            "key": str(machine.key),
+            "known_hosts": str(machine.known_hosts),
+            "config": "",
+        }
+        system.configure(terminal={"backend": "ssh"}, ssh=keys, shell=MANY)
+        folder = Path(f"/tmp/hermes-{os.geteuid()}")  # of every test of ssh on this machine
+
+        def nothing_is_left_there(session: str) -> None:
+            assert not list(folder.glob(f"{session}-*"))
+
+        yield nothing_is_left_there
+    else:
+        with apptainer.installed(tmp_path / "bin") as program:
+            (tmp_path / "image.sif").touch()
+            keys = {"program": str(program.program), "image": "docker://hermes/test"}
+            system.configure(terminal={"backend": "singularity"}, singularity=keys, shell=MANY)
+            yield lambda session: None
+
+
+@pytest.mark.xdist_group("dockerd")
+@pytest.mark.parametrize("ending", ["kill", "kill in a command", "terminate"])
+async def test_nothing_is_left_elsewhere(
+    system: Any, elsewhere: Callable[[str], None], ending: str, keep_child: set[int]
+) -> None:
+    mark = f"far-{os.getpid()}-{ending.replace(' ', '-')}-{time.monotonic_ns()}"
+    system.model.will(Say(calls=(Call("terminal", WRITE),)), *started(mark, COUNT))
+    wanted = 2 * COUNT
+    if ending == "kill in a command":
+        system.model.will(slow(mark))
+        wanted += 2
+    system.model.will(Say("done"))
+    with hermes(system) as process:
+        await count(mark, wanted, 60)
+        process.send_signal(signal.SIGTERM if ending == "terminate" else signal.SIGKILL)
+        await asyncio.to_thread(process.wait)
+    async with system.runtime() as runtime:  # the next start
+        await count(mark, 0)
+        async with asyncio.timeout(GONE):
+            while runtime.children.everything():
+                await asyncio.sleep(0.05)
+        (session,) = await runtime.store.sessions()
+    elsewhere(session.id)
