@@ -156,14 +156,19 @@ class ProcessChildren(Children):
 
     async def close(self) -> None:
         """End every tree of this machine that is left, but those to keep. What runs elsewhere its
-        backend has ended and forgotten; what it could not end stays written down for the next one.
+        backend has ended and forgotten; what it could not end is left to the next Hermes, though
+        this process may go on.
         """
-        going = [t for t, started in self._tokens.items() if not (started.keep or started.backend)]
+        ending = {token: one for token, one in self._tokens.items() if not one.keep}
+        left = any(one.backend for one in ending.values())
+        going = [token for token, one in ending.items() if not one.backend]
         if going:
             await end(2.0, *(f"{self._owner}:{token}" for token in going))
         for token in going:
             self._tokens.pop(token, None)  # who owns it may have forgotten it meanwhile
-        if going:
+        if left:
+            self._about = {**identity(os.getpid()), "start": "closed"}  # nobody's any more
+        if going or left:
             self._record()
         self._close()
 

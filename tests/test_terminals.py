@@ -273,7 +273,20 @@ async def test_what_a_killed_hermes_left_elsewhere_is_handed_to_its_backend(
         (file,) = (tmp_path / "home" / "run").glob("children-*.json")
         record = file.read_text()
     dead = json.loads(record) | {"start": "1", "owner": "dead"}
+    file.unlink()
     file.with_name("children-dead.json").write_text(json.dumps(dead))
+    async with opened(tmp_path, backend) as runtime:
+        await until(lambda: backend.reaped)
+        await until(lambda: not runtime.children.everything())
+    assert backend.reaped == ["box:17"]
+
+
+async def test_what_a_backend_could_not_end_is_left_to_the_next_hermes_though_the_process_goes_on(
+    tmp_path: Path, backend: Backend
+) -> None:
+    async with opened(tmp_path, backend) as runtime:
+        runtime.children.remote("fake", "box:17", what="a command")
+    assert backend.reaped == []
     async with opened(tmp_path, backend) as runtime:
         await until(lambda: backend.reaped)
         await until(lambda: not runtime.children.everything())
