@@ -29,12 +29,12 @@ class TerminalCheck(Check):
 
     async def check(self) -> tuple[Finding, ...]:
         try:
-            return (Finding("ok", f"{self.backend}: {await self.look()}"),)
+            return (Finding("ok", await self.look()),)
         except TerminalError as error:
             said = str(error).removeprefix(f"{self.backend}: ")
         if self.chosen:
-            return (Finding("error", f"{self.backend}, the terminal in use: {said}", self.mend),)
-        return (Finding("ok", f"{self.backend}: {said} (not the terminal in use)"),)
+            return (Finding("error", f"the terminal in use: {said}", self.mend),)
+        return (Finding("ok", f"{said} (not the terminal in use)"),)
 
 
 class LocalTerminalCheck(TerminalCheck):
